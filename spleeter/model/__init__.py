@@ -1,0 +1,1 @@
+"""Magnitudes -> stem magnitudes: the networks, their weights, and where both come from."""
