@@ -1,0 +1,66 @@
+"""The command `spleeter`: its commands put together, and the way errors end it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+from typer import Exit, Option, Typer, echo
+
+from spleeter import __version__
+from spleeter.cli import models
+from spleeter.cli.separate import separate
+from spleeter.errors import SpleeterError
+from spleeter.utils.logging import logger
+
+app = Typer(
+    name="spleeter",
+    help="Music source separation: songs in, stems out.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(no_args_is_help=True)(separate)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        echo(f"Spleeter Version: {__version__}")
+        raise Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Music source separation: songs in, stems out."""
+
+
+def entrypoint() -> None:
+    """Run the command. Errors are one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except SpleeterError as error:
+        _fail(" ".join(str(error).split()))
+    except Exception as error:
+        _fail(f"unexpected {type(error).__name__}: {error} (--verbose shows where)")
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """End on SIGTERM as an error would: files in the making are removed on the way out."""
+    sys.exit(128 + signum)
+
+
+def _fail(message: str) -> NoReturn:
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("details of the failure", exc_info=True)
+    echo(f"error: {message}", err=True)
+    sys.exit(1)

@@ -1,0 +1,61 @@
+"""Progress bars: one for the song, one for the batch; nothing where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from spleeter.cli.console import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+SongProgress = Callable[[int, int | None], None]
+
+
+class BatchProgress:
+    """Bars for a batch of `n_songs`; use `batch` around the work and `song` around each song."""
+
+    def __init__(self, n_songs: int) -> None:
+        self._n_songs = n_songs
+        self._bars = _bars() if console().is_terminal else None
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Show the bars while the batch is worked off."""
+        if self._bars is None:
+            yield
+            return
+        with self._bars:
+            if self._n_songs > 1:
+                self._batch_task = self._bars.add_task(f"{self._n_songs} songs", total=self._n_songs)
+            yield
+
+    @contextmanager
+    def song(self, name: str) -> Iterator[SongProgress]:
+        """Show a song's bar; yields what to call with the samples done and in all."""
+        if self._bars is None:
+            yield lambda done, total: None
+            return
+        bars = self._bars
+        task = bars.add_task(name, total=None)
+        try:
+            yield lambda done, total: bars.update(task, completed=done, total=total and max(done, total))
+        finally:
+            bars.remove_task(task)
+            if self._n_songs > 1:
+                bars.advance(self._batch_task)
+
+
+def _bars() -> Progress:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console(),
+        transient=True,
+    )

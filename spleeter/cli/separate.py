@@ -1,0 +1,190 @@
+"""`spleeter separate`: songs and folders of songs in, stems out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Argument, BadParameter, Exit, Option, echo
+
+from spleeter.audio.codec import Codec
+from spleeter.cli.console import configure_messages, console
+from spleeter.cli.progress import BatchProgress
+from spleeter.utils.logging import logger
+
+if TYPE_CHECKING:
+    from spleeter.catalogue.jobs import Job
+    from spleeter.catalogue.songs import Failure
+
+_DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
+
+
+def separate(
+    files: Annotated[list[Path], Argument(help="Songs, or folders of songs.", show_default=False)],
+    deprecated_files: Annotated[
+        str | None,
+        Option("--inputs", "-i", help="No longer supported: name the files directly.", hidden=True),
+    ] = None,
+    adapter: Annotated[
+        str, Option("--adapter", "-a", help="Class that reads and writes sound.")
+    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    bitrate: Annotated[str, Option("--bitrate", "-b", help="Bit rate of lossy outputs.")] = "128k",
+    codec: Annotated[Codec, Option("--codec", "-c", help="Format of the outputs.")] = Codec.WAV,
+    duration: Annotated[
+        float | None,
+        Option("--duration", "-d", min=0, help="Separate at most this many seconds.", show_default="all"),
+    ] = None,
+    offset: Annotated[float, Option("--offset", "-s", min=0, help="Start this many seconds into the song.")] = 0.0,
+    output_path: Annotated[
+        Path, Option("--output_path", "--output-path", "-o", help="Folder to write in.")
+    ] = _DEFAULT_OUTPUT,
+    filename_format: Annotated[
+        str,
+        Option(
+            "--filename_format",
+            "--filename-format",
+            "-f",
+            help="Path of each output below the folder, from {filename}, {foldername}, {instrument} and {codec}.",
+        ),
+    ] = "{filename}/{instrument}.{codec}",
+    params_filename: Annotated[
+        str,
+        Option(
+            "--params_filename",
+            "--params-filename",
+            "-p",
+            help="Model: spleeter:2stems, spleeter:4stems, spleeter:5stems, each also with -16kHz; "
+            "or a JSON file, or a folder with a trained model.",
+        ),
+    ] = "spleeter:2stems",
+    mwf: Annotated[bool, Option("--mwf", help="Use multichannel Wiener filtering.")] = False,
+    device: Annotated[str, Option("--device", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    stems: Annotated[
+        str | None, Option("--stems", help="Write only these: vocals,drums.", show_default="all")
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        Option("--mix", help="Write a sum of stems too: karaoke=drums+bass+other. May be repeated."),
+    ] = None,
+    residual: Annotated[
+        str | None,
+        Option("--residual", help="Write what is left of the song without the chosen stems, as NAME."),
+    ] = None,
+    bit_depth: Annotated[
+        int | None,
+        Option("--bit-depth", help="wav: 16, 24 or 32 (float); flac: 16 or 24.", show_default="16"),
+    ] = None,
+    clip: Annotated[
+        Literal["clamp", "rescale", "none"],
+        Option("--clip", help="Samples beyond full scale: cut off, turn all outputs down, or leave."),
+    ] = "clamp",
+    keep_sample_rate: Annotated[
+        bool, Option("--keep-sample-rate", help="Write at the song's own sample rate.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, Option("--skip-existing", help="Leave songs alone whose outputs are all there.")
+    ] = False,
+    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+) -> None:
+    """Separate songs into stems.
+
+    Exit code 0 means that every song was separated, 1 that at least one failed, 2 wrong usage.
+    """
+    configure_messages(verbose)
+    if deprecated_files is not None:
+        echo(
+            "error: -i is not supported any more: name the files directly, as in `spleeter separate song.mp3`",
+            err=True,
+        )
+        raise Exit(20)
+    from spleeter.audio.adapter import AudioAdapter
+    from spleeter.audio.codec import Encoding
+    from spleeter.catalogue.jobs import plan, run
+    from spleeter.catalogue.songs import find_songs
+    from spleeter.configuration import Configuration
+    from spleeter.output import check_clip
+    from spleeter.selection import Selection
+
+    songs, missing = find_songs(files)
+    if not songs:
+        raise BadParameter("; ".join(failure.reason for failure in missing))
+    for failure in missing:
+        logger.error(failure.reason)
+    configuration = Configuration.load(params_filename)
+    selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
+    check_clip(clip, Encoding(codec, bitrate, bit_depth))
+    audio_adapter = AudioAdapter.get(adapter)
+    jobs = plan(songs, output_path, selection.names, codec, filename_format)
+    todo = [job for job in jobs if not (skip_existing and job.is_done)]
+    failures = list(missing)
+    if todo:
+        from spleeter.separator import Separator
+
+        separator = Separator(params_filename, MWF=mwf, device=device)
+        separator.load()
+        bars = BatchProgress(len(todo))
+
+        def separate_one(job: Job) -> None:
+            with bars.song(job.song.name) as progress:
+                separator.separate_to_file(
+                    job.song,
+                    output_path,
+                    audio_adapter,
+                    offset,
+                    duration,
+                    codec,
+                    bitrate,
+                    filename_format,
+                    selection=selection,
+                    bit_depth=bit_depth,
+                    clip=clip,
+                    keep_sample_rate=keep_sample_rate,
+                    progress=progress,
+                )
+
+        with _interruptible(), bars.batch():
+            failures += run(todo, separate_one)
+    _report(failures, n_asked=len(jobs) + len(missing), n_skipped=len(jobs) - len(todo), folder=output_path)
+    if failures:
+        raise Exit(1)
+
+
+def _names(stems: str | None) -> list[str] | None:
+    """Split "vocals,drums"; None stays None."""
+    return None if stems is None else [name.strip() for name in stems.split(",") if name.strip()]
+
+
+def _mixes(mixes: list[str]) -> dict[str, list[str]]:
+    """Split each "name=stem+stem"."""
+    split: dict[str, list[str]] = {}
+    for mix in mixes:
+        name, equals, parts = mix.partition("=")
+        if not equals or name.strip() in split:
+            raise BadParameter(f"{mix!r}: write NAME=STEM+STEM, each NAME once", param_hint="--mix")
+        split[name.strip()] = [part.strip() for part in parts.split("+") if part.strip()]
+    return split
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End on Ctrl-C with one line and the customary exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        logger.error("interrupted; songs that were finished are kept, the one in work left nothing")
+        raise Exit(130) from None
+
+
+def _report(failures: list[Failure], n_asked: int, n_skipped: int, folder: Path) -> None:
+    """Say how it went: on a terminal always, else only what failed."""
+    if failures and n_asked > 1:
+        logger.error("%d of %d failed:", len(failures), n_asked)
+        for failure in failures:
+            logger.error("  %s", failure.reason)
+    n_done = n_asked - n_skipped - len(failures)
+    if console().is_terminal and (n_done or n_skipped):
+        skipped = f", {n_skipped} already there" if n_skipped else ""
+        console().print(f"{n_done} song{'s' * (n_done != 1)} separated into {folder}{skipped}", markup=False)

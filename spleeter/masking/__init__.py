@@ -1,0 +1,1 @@
+"""Stem magnitudes -> stem spectra, in torch: ratio masks and the multichannel Wiener filter."""

@@ -1,0 +1,227 @@
+"""Where stems are written, and the rule that all of a song's files appear, or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from math import log10
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
+from spleeter.audio.codec import Codec, Encoding
+from spleeter.errors import EncodeError, OutputError
+from spleeter.types import AudioDescriptor, PathLike, Waveform
+from spleeter.utils.logging import logger
+
+Clip: TypeAlias = Literal["clamp", "rescale", "none"]
+"""What is done about samples beyond full scale: cut them off, turn all of the song's outputs down by one common
+gain, or leave them (where the format can hold them)."""
+
+FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
+_SPOOL_BLOCK = 1 << 16
+
+
+def output_paths(
+    descriptor: AudioDescriptor,
+    destination: PathLike,
+    names: Iterable[str],
+    codec: Codec = Codec.WAV,
+    filename_format: str = FILENAME_FORMAT,
+) -> dict[str, Path]:
+    """The path of each of a song's outputs.
+
+    Args:
+        descriptor: the song's path; {filename} is its name without extension, {foldername} its folder's.
+        names: the outputs' names, each in turn the {instrument}.
+
+    Raises:
+        OutputError: if the format has other fields, or gives two outputs one path.
+    """
+    song = os.fsdecode(descriptor) if isinstance(descriptor, (str, bytes, os.PathLike)) else str(descriptor)
+    paths: dict[str, Path] = {}
+    for name in names:
+        fields = {
+            "filename": os.path.splitext(os.path.basename(song))[0],  # noqa: PTH119, PTH122 - may be a URL
+            "foldername": os.path.basename(os.path.dirname(song)),  # noqa: PTH119, PTH120
+            "instrument": name,
+            "codec": str(codec),
+        }
+        paths[name] = Path(destination, _filled(filename_format, fields))
+    if len(set(paths.values())) < len(paths):
+        raise OutputError(
+            f"filename format {filename_format!r} gives several stems one path, "
+            f"{next(iter(paths.values()))}; put {{instrument}} into it"
+        )
+    return paths
+
+
+def _filled(filename_format: str, fields: Mapping[str, str]) -> str:
+    try:
+        return filename_format.format_map(fields)
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        known = ", ".join(f"{{{field}}}" for field in fields)
+        raise OutputError(
+            f"filename format {filename_format!r} cannot be filled in ({error}); its fields are {known}"
+        ) from error
+
+
+def check_clip(clip: str, encoding: Encoding) -> None:
+    """Refuse an unknown `clip`, and "none" where the format cannot hold samples beyond full scale.
+
+    Raises:
+        OutputError: naming what can be chosen.
+    """
+    if clip not in get_args(Clip):
+        raise OutputError(f"unknown clip {clip!r}: choose {', '.join(get_args(Clip))}")
+    is_integer = encoding.codec is Codec.FLAC or (encoding.codec is Codec.WAV and encoding.bit_depth != 32)
+    if clip == "none" and is_integer:
+        raise OutputError(
+            f"clip 'none' needs a format that holds samples beyond full scale, and {encoding.bit_depth or 16}-bit "
+            f"{encoding.codec} does not; choose wav with bit depth 32, or clip 'clamp' or 'rescale'"
+        )
+
+
+class StemFiles:
+    """A song's output files, written block by block; on a clean exit all appear, on an error none.
+
+    Args:
+        adapter: writes the files.
+        paths: output name -> path; missing folders are made, and removed again if nothing comes of it.
+        sample_rate: in hertz.
+        n_channels: of every output.
+        encoding: codec, bit rate and bit depth of every file.
+        metadata: tags and cover that every file gets.
+        clip: what is done about samples beyond full scale.
+
+    Raises:
+        OutputError, EncodeError: on entry, `write` or exit; nothing is left behind.
+    """
+
+    def __init__(
+        self,
+        adapter: AudioAdapter,
+        paths: Mapping[str, Path],
+        sample_rate: int,
+        n_channels: int,
+        encoding: Encoding,
+        metadata: AudioMetadata | None = None,
+        clip: Clip = "clamp",
+    ) -> None:
+        check_clip(clip, encoding)
+        self._paths = paths
+        self._clip = clip
+        self._n_channels = n_channels
+        self._adapter = adapter
+        self._format = (sample_rate, n_channels, encoding, metadata)
+        self._writers: dict[str, AudioWriter] = {}
+        self._spools: dict[str, IO[bytes]] = {}
+        self._made_folders: list[Path] = []
+        self._stack = ExitStack()
+        self._n_clipped = dict.fromkeys(paths, 0)
+        self._peak = 0.0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self._discard)
+            for name, path in self._paths.items():
+                self._make_folders(path.parent)
+                if self._clip == "rescale":
+                    self._spools[name] = _spool(path.parent)
+                self._writers[name] = self._adapter.create(path, *self._format)
+            stack.pop_all()
+        return self
+
+    def write(self, outputs: Mapping[str, Waveform]) -> None:
+        """Append a block (samples, channels) to every file."""
+        for name, block in outputs.items():
+            magnitudes = np.abs(block)
+            self._peak = max(self._peak, float(magnitudes.max(initial=0.0)))
+            self._n_clipped[name] += int(np.count_nonzero(magnitudes > 1.0))
+            if self._clip == "rescale":
+                _spool_write(self._spools[name], block, self._paths[name])
+            else:
+                self._writers[name].write(np.clip(block, -1.0, 1.0) if self._clip == "clamp" else block)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._discard()
+            return
+        with ExitStack() as stack:
+            stack.callback(self._discard)
+            self._finish()
+            stack.pop_all()
+        self._report_clipping()
+
+    def _finish(self) -> None:
+        """Encode what is spooled, complete every file, and only then let them appear."""
+        gain = np.float32(1.0 / max(1.0, self._peak))
+        for name, spool in self._spools.items():
+            with spool:
+                for block in _spooled(spool, self._n_channels):
+                    self._writers[name].write(np.clip(block * gain, -1.0, 1.0))
+        for writer in self._writers.values():
+            writer.close()
+        for writer in self._writers.values():
+            writer.commit()
+
+    def _discard(self) -> None:
+        for writer in self._writers.values():
+            writer.abort()
+        for spool in self._spools.values():
+            spool.close()
+        for folder in reversed(self._made_folders):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _make_folders(self, folder: Path) -> None:
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        try:
+            for parent in reversed(missing):
+                parent.mkdir(exist_ok=True)
+                self._made_folders.append(parent)
+        except OSError as error:
+            raise OutputError(f"cannot make the output folder {folder}: {error.strerror}") from error
+
+    def _report_clipping(self) -> None:
+        clipped = {name: count for name, count in self._n_clipped.items() if count}
+        if not clipped:
+            return
+        done = {
+            "clamp": "were cut off (clip 'rescale' or wav with bit depth 32 keeps them)",
+            "rescale": f"were brought below it, all outputs turned down by {20 * log10(self._peak):.1f} dB",
+            "none": "were kept as they are",
+        }[self._clip]
+        counts = ", ".join(f"{count} in {self._paths[name]}" for name, count in clipped.items())
+        logger.warning(
+            "samples beyond full scale %s: %s; the peak is %+.1f dBFS", done, counts, 20 * log10(self._peak)
+        )
+
+
+def _spool(folder: Path) -> IO[bytes]:
+    """A nameless temporary file in the output's folder, where there is room for the outputs at least."""
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise OutputError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def _spool_write(spool: IO[bytes], block: Waveform, path: Path) -> None:
+    try:
+        spool.write(np.ascontiguousarray(block, np.float32).data)
+    except OSError as error:
+        raise EncodeError(f"cannot hold {path} in a temporary file: {error.strerror}") from error
+
+
+def _spooled(spool: IO[bytes], n_channels: int) -> Iterator[Waveform]:
+    """The blocks (samples, channels) that a spool holds."""
+    spool.seek(0)
+    while data := spool.read(_SPOOL_BLOCK * n_channels * 4):
+        yield np.frombuffer(data, np.float32).reshape(-1, n_channels)

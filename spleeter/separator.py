@@ -1,0 +1,280 @@
+"""The front door: names of models, arrays and files in, stems out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from spleeter.audio.adapter import AudioAdapter, AudioReader
+from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.convertor import to_n_channels
+from spleeter.configuration import Configuration
+from spleeter.device import select_device
+from spleeter.errors import AudioError, SpleeterError
+from spleeter.model.checkpoint import load_network
+from spleeter.model.provider import ModelProvider
+from spleeter.output import FILENAME_FORMAT, Clip, StemFiles, output_paths
+from spleeter.selection import Selection
+from spleeter.separation import Separation
+from spleeter.types import AudioDescriptor, PathLike, Waveform
+from spleeter.utils.logging import logger
+from spleeter.utils.prefetch import prefetch
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the samples separated so far and how many are expected in all (None if unknown)."""
+
+Stems: TypeAlias = dict[str, Waveform]
+
+
+class Separator:
+    """Separates music into stems with one model, which is loaded at its first use and kept.
+
+    Args:
+        params_descriptor: "spleeter:NAME", a JSON file, or a folder with a trained model.
+        MWF: make the stems by multichannel Wiener filtering instead of ratio masks.
+        multiprocess: save files that `save_to_file` is given on worker threads.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps"; chosen here, once.
+
+    Raises:
+        ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
+    """
+
+    def __init__(
+        self,
+        params_descriptor: str,
+        MWF: bool = False,
+        multiprocess: bool = True,
+        *,
+        device: str = "auto",
+    ) -> None:
+        self.configuration = Configuration.load(params_descriptor)
+        self.device = select_device(device)
+        self._mwf = MWF or self.configuration.MWF
+        self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
+        self._tasks: list[Future[None]] = []
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The names of the stems, in order."""
+        return self.configuration.instrument_list
+
+    @property
+    def sample_rate(self) -> int:
+        """The sample rate of waveforms in and out, in hertz."""
+        return self.configuration.sample_rate
+
+    def load(self) -> None:
+        """Load the model now (downloading it if need be) instead of at the first separation.
+
+        Raises:
+            ModelError: if it cannot be had.
+        """
+        _ = self._separation
+
+    @cached_property
+    def _separation(self) -> Separation:
+        folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+        network = load_network(folder, self.configuration)
+        logger.debug("model %s loaded on %s", folder, self.device)
+        return Separation(self.configuration, network, self.device, self._mwf)
+
+    def separate(
+        self,
+        waveform: np.ndarray,
+        audio_descriptor: AudioDescriptor = "",
+        *,
+        progress: Progress | None = None,
+    ) -> Stems:
+        """Separate a waveform.
+
+        Args:
+            waveform: float (samples, channels) at this model's sample rate, full scale ±1. Mono is taken as two
+                equal channels; of more than two, the first two are taken.
+            audio_descriptor: not used; kept for callers of the original.
+            progress: called after each block.
+
+        Returns:
+            Instrument -> float32 (samples, channels), as long as the input.
+
+        Raises:
+            AudioError: if the array is no such waveform.
+            ModelError: if the model cannot be had.
+        """
+        checked = self._checked(waveform)
+        blocks = [stems for _, stems in self.separate_blocks([checked], progress=progress, total=len(checked))]
+        empty = np.zeros((0, checked.shape[1]), np.float32)
+        return {name: np.concatenate([empty, *(stems[name] for stems in blocks)]) for name in self.instruments}
+
+    def separate_blocks(
+        self, blocks: Iterable[Waveform], *, progress: Progress | None = None, total: int | None = None
+    ) -> Iterator[tuple[Waveform, Stems]]:
+        """Separate a waveform that comes block by block, in memory that does not grow with it.
+
+        Args:
+            blocks: float32 (samples, channels) with the model's channels, of any lengths.
+            progress: called after each block, with `total` passed on.
+
+        Yields:
+            Consecutive samples of the mixture, and of its stems by instrument, all (samples, channels). Put end to
+            end they are, to the last bit, what `separate` gives for the blocks put end to end.
+        """
+        done = 0
+        tensors = (torch.from_numpy(np.ascontiguousarray(block, np.float32)).T for block in blocks)
+        for block in self._separation.separate_blocks(tensors):
+            stems = block.stems.transpose(-1, -2).cpu().numpy()
+            yield block.mixture.T.cpu().numpy(), dict(zip(self.instruments, stems, strict=True))
+            done += stems.shape[1]
+            if progress is not None:
+                progress(done, total)
+
+    def select(
+        self,
+        stems: Iterable[str] | None = None,
+        mixes: Mapping[str, Iterable[str]] | None = None,
+        residual: str | None = None,
+    ) -> Selection:
+        """Choose what to write for each song; see `Selection.choose`."""
+        return Selection.choose(self.instruments, stems, mixes, residual)
+
+    def separate_to_file(
+        self,
+        audio_descriptor: AudioDescriptor,
+        destination: PathLike,
+        audio_adapter: AudioAdapter | None = None,
+        offset: float = 0,
+        duration: float | None = None,
+        codec: Codec | str = Codec.WAV,
+        bitrate: str | None = "128k",
+        filename_format: str = FILENAME_FORMAT,
+        synchronous: bool = True,
+        *,
+        selection: Selection | None = None,
+        bit_depth: int | None = None,
+        clip: Clip = "clamp",
+        keep_sample_rate: bool = False,
+        progress: Progress | None = None,
+    ) -> dict[str, Path]:
+        """Separate a file into files, decoding, computing and encoding at the same time, block by block.
+
+        Args:
+            audio_descriptor: the song's path, or whatever the adapter loads from.
+            destination: the folder to write in.
+            audio_adapter: reads and writes the sound; None takes the default.
+            offset: where to start, in seconds.
+            duration: how much to separate at most, in seconds; None takes the whole song.
+            codec: format of the outputs.
+            bitrate: of lossy codecs.
+            filename_format: path below `destination`, from {filename}, {foldername}, {instrument} and {codec}.
+            synchronous: kept for callers of the original; the files are there when this returns.
+            selection: which outputs to write, from `select`; None takes every stem.
+            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac.
+            clip: what to do about samples beyond full scale: "clamp", "rescale" or "none".
+            keep_sample_rate: write at the song's own sample rate instead of the model's.
+            progress: called after each block.
+
+        Returns:
+            Output name -> path. All the files appear at once at the end; on any error there are none.
+
+        Raises:
+            SpleeterError: one of its kinds, whose message says what was wrong.
+        """
+        adapter = audio_adapter or AudioAdapter.default()
+        chosen = selection or self.select()
+        encoding = Encoding(Codec(codec), bitrate, bit_depth)
+        paths = output_paths(audio_descriptor, destination, chosen.names, encoding.codec, filename_format)
+        self.load()
+        n_channels = self.configuration.n_channels
+        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
+            rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
+            with StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files:
+                for outputs in self._separated_outputs(reader, chosen, rate, progress):
+                    files.write(outputs)
+        return paths
+
+    def _separated_outputs(
+        self, reader: AudioReader, selection: Selection, rate: int, progress: Progress | None
+    ) -> Iterator[Stems]:
+        """The selected outputs, block by block, while threads decode and compute ahead."""
+        separated = self.separate_blocks(prefetch(reader.blocks()), progress=progress, total=reader.n_samples)
+        outputs = (selection.apply(mixture, stems) for mixture, stems in prefetch(separated))
+        return outputs if rate == self.sample_rate else self._resampled(outputs, selection, reader, rate)
+
+    def save_to_file(
+        self,
+        sources: Mapping[str, np.ndarray],
+        audio_descriptor: AudioDescriptor,
+        destination: PathLike,
+        filename_format: str = FILENAME_FORMAT,
+        codec: Codec | str = Codec.WAV,
+        audio_adapter: AudioAdapter | None = None,
+        bitrate: str | None = "128k",
+        synchronous: bool = True,
+    ) -> None:
+        """Save waveforms, as `separate` returns them, under the names that a song's outputs have.
+
+        Args:
+            sources: output name -> float (samples, channels).
+            audio_descriptor: the song's path, which {filename} and {foldername} are taken from.
+            synchronous: False returns at once if this separator has worker threads; `join` then waits.
+
+        The others are as for `separate_to_file`.
+
+        Raises:
+            OutputError, EncodeError: here, or from `join`.
+        """
+        encoding = Encoding(Codec(codec), bitrate)
+        paths = output_paths(audio_descriptor, destination, sources, encoding.codec, filename_format)
+        adapter = audio_adapter or AudioAdapter.default()
+        if self._pool is None:
+            self._save(sources, paths, adapter, encoding)
+            return
+        self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, encoding))
+        if synchronous:
+            self.join()
+
+    def _save(
+        self,
+        sources: Mapping[str, np.ndarray],
+        paths: dict[str, Path],
+        adapter: AudioAdapter,
+        encoding: Encoding,
+    ) -> None:
+        n_channels = next((source.shape[1] for source in sources.values()), self.configuration.n_channels)
+        with StemFiles(adapter, paths, self.sample_rate, n_channels, encoding) as files:
+            files.write({name: np.asarray(source, np.float32) for name, source in sources.items()})
+
+    def join(self, timeout: float | None = 200) -> None:
+        """Wait for the files that `save_to_file` still writes.
+
+        Args:
+            timeout: seconds to wait for each; None waits as long as it takes.
+
+        Raises:
+            SpleeterError: if one could not be written, or takes longer.
+        """
+        while self._tasks:
+            try:
+                self._tasks.pop(0).result(timeout)
+            except TimeoutError as error:
+                raise SpleeterError(f"a file is still being written after {timeout} seconds") from error
+
+    def _checked(self, waveform: np.ndarray) -> Waveform:
+        """Check an array from outside, and give it the model's channels."""
+        array = np.asarray(waveform)
+        if array.ndim != 2 or array.shape[1] == 0:
+            raise AudioError(f"a waveform has the axes (samples, channels), but this array's shape is {array.shape}")
+        if not np.issubdtype(array.dtype, np.floating):
+            raise AudioError(
+                f"a waveform is float with full scale ±1, but this array is {array.dtype}; scale it first"
+            )
+        if array.shape[1] > max(64, array.shape[0]):
+            raise AudioError(f"a waveform has the axes (samples, channels); shape {array.shape} looks transposed")
+        if not np.isfinite(array).all():
+            raise AudioError("the waveform holds NaN or infinite samples; replace them first")
+        return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)

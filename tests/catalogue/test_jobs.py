@@ -1,0 +1,79 @@
+"""Conflicts are found before any work; a failing song fails alone."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from spleeter.audio.codec import Codec
+from spleeter.catalogue.jobs import Job, plan, run
+from spleeter.errors import DecodeError, OutputError
+
+FORMAT = "{filename}/{instrument}.{codec}"
+
+
+def jobs(songs: list[str], filename_format: str = FORMAT, destination: str = "out") -> list[Job]:
+    return plan([Path(song) for song in songs], Path(destination), ["vocals", "drums"], Codec.WAV, filename_format)
+
+
+def test_every_song_has_its_own_outputs() -> None:
+    planned = jobs(["a/x.mp3", "b/y.mp3"])
+    paths = [path for job in planned for path in job.outputs.values()]
+    assert len(set(paths)) == 4
+    assert planned[1].outputs["drums"] == Path("out/y/drums.wav")
+
+
+@pytest.mark.parametrize("songs", [["a/x.mp3", "b/x.mp3"], ["x.mp3", "x.flac"], ["x.mp3", "y.wav", "./x.ogg"]])
+def test_two_songs_may_not_write_one_path(songs: list[str]) -> None:
+    with pytest.raises(OutputError, match=r"would both write out/x/vocals\.wav.*foldername"):
+        jobs(songs)
+
+
+def test_the_folder_name_resolves_the_conflict() -> None:
+    assert len(jobs(["a/x.mp3", "b/x.mp3"], "{foldername}/{filename}/{instrument}.{codec}")) == 2
+
+
+def test_conflicts_are_seen_through_different_spellings() -> None:
+    with pytest.raises(OutputError, match="both write"):
+        jobs(["x/song.mp3", "y/song.mp3"], "{foldername}/../{filename}-{instrument}.{codec}")
+
+
+def test_no_input_is_overwritten() -> None:
+    with pytest.raises(OutputError, match=r"overwrite the input .*vocals\.wav"):
+        jobs(["music/vocals.wav"], "{instrument}.{codec}", destination="music")
+
+
+def test_a_job_is_done_when_every_output_is_there(tmp_path: Path) -> None:
+    job = Job(Path("x.mp3"), {name: tmp_path / name for name in ("vocals", "drums")})
+    (tmp_path / "vocals").touch()
+    assert not job.is_done
+    (tmp_path / "drums").touch()
+    assert job.is_done
+
+
+def test_a_failing_song_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[Path] = []
+
+    def separate(job: Job) -> None:
+        if job.song.name == "broken.mp3":
+            raise DecodeError("broken.mp3 is\n no sound file")
+        if job.song.name == "bug.mp3":
+            raise ZeroDivisionError("oops")
+        done.append(job.song)
+
+    with caplog.at_level(logging.ERROR, "spleeter"):
+        failures = run(jobs(["a.mp3", "broken.mp3", "bug.mp3", "z.mp3"]), separate)
+    assert done == [Path("a.mp3"), Path("z.mp3")]
+    assert [failure.reason for failure in failures] == [
+        "broken.mp3 is no sound file",
+        "bug.mp3: unexpected ZeroDivisionError: oops",
+    ]
+    assert len(caplog.records) == 2
+
+
+def test_an_interruption_stops_the_batch() -> None:
+    def interrupt(job: Job) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs(["a.mp3"]), interrupt)

@@ -1,0 +1,55 @@
+"""Files and folders become songs, each once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spleeter.catalogue.songs import find_songs
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_a_folder_means_the_sound_files_below_it_in_order(tmp_path: Path) -> None:
+    expected = [touch(tmp_path / name) for name in ("a/01.MP3", "a/02.flac", "b/c/song – 曲.m4a", "video.mkv")]
+    for other in ("cover.jpg", "notes.txt", ".hidden.wav", ".trash/old.wav", "a/.part.wav"):
+        touch(tmp_path / other)
+    songs, failures = find_songs([tmp_path])
+    assert songs == expected
+    assert failures == []
+
+
+def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+    song = touch(tmp_path / "recording.bin")
+    assert find_songs([song]) == ([song], [])
+
+
+def test_a_song_named_twice_is_one_song(tmp_path: Path) -> None:
+    song = touch(tmp_path / "a.wav")
+    again = tmp_path / "sub" / ".." / "a.wav"
+    (tmp_path / "sub").mkdir()
+    assert find_songs([song, again, tmp_path]) == ([song], [])
+
+
+def test_what_is_not_there_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    song = touch(tmp_path / "a.wav")
+    songs, failures = find_songs([tmp_path / "missing.wav", song])
+    assert songs == [song]
+    assert [failure.reason for failure in failures] == [f"{tmp_path / 'missing.wav'}: No such file or directory"]
+
+
+def test_a_folder_without_songs_is_named(tmp_path: Path) -> None:
+    songs, failures = find_songs([tmp_path])
+    assert songs == []
+    assert [failure.reason for failure in failures] == [f"{tmp_path}: no sound files in this folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    song = touch(tmp_path / "a.wav")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert find_songs([tmp_path]) == ([song], [])

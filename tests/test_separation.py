@@ -1,0 +1,145 @@
+"""Laws of the whole way from waveform to stems, with a small network of random weights."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from spleeter.configuration import Configuration
+from spleeter.separation import Separation
+
+STEP, LENGTH, T = 16, 64, 64
+SEGMENT = T * STEP  # samples
+
+
+class TinyNetwork(nn.Module):
+    """Context in time and frequency, like a U-Net's, from one random convolution a stem."""
+
+    def __init__(self, stems: int) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.layers = nn.ModuleList(nn.Conv2d(2, 2, 5, padding=2) for _ in range(stems))
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        return torch.stack([magnitudes * layer(magnitudes).sigmoid() for layer in self.layers])
+
+
+def configuration(**changes: object) -> Configuration:
+    keys = {
+        "instrument_list": ["vocals", "drums", "other"],
+        "model": {"type": "blstm.blstm", "params": {}},  # stands for any: the network is given
+        "frame_length": LENGTH,
+        "frame_step": STEP,
+        "T": T,
+        "F": 24,
+        "n_channels": 2,
+        "mix_name": "mix",
+        "model_dir": "none",
+        "sample_rate": 8000,
+        "separation_exponent": 2,
+        "mask_extension": "average",
+    }
+    return Configuration.load({**keys, **changes})
+
+
+def separation(mwf: bool = False, **changes: object) -> Separation:
+    return Separation(configuration(**changes), TinyNetwork(3), torch.device("cpu"), mwf)
+
+
+def noise(n_samples: int, seed: int = 0) -> Tensor:
+    return torch.randn((2, n_samples), generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def cut(waveform: Tensor, sizes: list[int]) -> Iterator[Tensor]:
+    """Cut a waveform into blocks of the given sizes, over and over."""
+    edges = [0]
+    while edges[-1] < waveform.shape[-1]:
+        edges.append(edges[-1] + sizes[len(edges) % len(sizes)])
+    for start, end in pairwise(edges):
+        yield waveform[:, start:end]
+
+
+LENGTHS = [
+    0, 1, STEP - 1, STEP, LENGTH - 1, LENGTH, LENGTH + 1,
+    SEGMENT - LENGTH - 1, SEGMENT - LENGTH, SEGMENT - LENGTH + 1,
+    SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT - LENGTH, 7 * SEGMENT + 321,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+@pytest.mark.parametrize("n_samples", LENGTHS)
+def test_blocks_equal_the_whole_to_the_last_bit(n_samples: int, mwf: bool) -> None:
+    separator, waveform = separation(mwf), noise(n_samples)
+    whole = separator.separate(waveform)
+    assert whole.shape == (3, 2, n_samples)
+    for sizes in ([1000], [1, 7, 333], [SEGMENT], [10 * SEGMENT]):
+        blocks = list(separator.separate_blocks(cut(waveform, sizes)))
+        stems = torch.cat([whole[..., :0], *(block.stems for block in blocks)], dim=-1)
+        mixture = torch.cat([waveform[:, :0], *(block.mixture for block in blocks)], dim=-1)
+        assert torch.equal(stems, whole)
+        assert torch.equal(mixture, waveform)
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_samples=st.integers(0, 3 * SEGMENT), sizes=st.lists(st.integers(1, 2 * SEGMENT), min_size=1, max_size=4))
+def test_no_cut_changes_a_sample(n_samples: int, sizes: list[int]) -> None:
+    separator, waveform = separation(), noise(n_samples)
+    pieces = [block.stems for block in separator.separate_blocks(cut(waveform, sizes))]
+    whole = separator.separate(waveform)
+    assert torch.equal(torch.cat([whole[..., :0], *pieces], dim=-1), whole)
+
+
+@pytest.mark.parametrize("n_samples", [1, 500, 3 * SEGMENT + 5])
+def test_stems_sum_to_the_mixture_when_masks_cover_every_bin(n_samples: int) -> None:
+    waveform = noise(n_samples)
+    torch.testing.assert_close(separation().separate(waveform).sum(dim=0), waveform, rtol=0, atol=2e-6)
+
+
+def test_zeros_above_the_band_only_lose_the_band_above() -> None:
+    waveform = noise(3 * SEGMENT)
+    lost = waveform - separation(mask_extension="zeros").separate(waveform).sum(dim=0)
+    spectrum = np.abs(np.fft.rfft(lost.numpy() * np.hanning(lost.shape[-1])))
+    edge = round(24 / LENGTH * lost.shape[-1])  # bin F of the STFT
+    leak = 3 * lost.shape[-1] // LENGTH  # the Hann window's main lobe, and one bin more
+    assert spectrum[:, : edge - leak].max() < 1e-2 * spectrum[:, edge + leak :].max()
+
+
+def test_silence_stays_silent() -> None:
+    assert not separation().separate(torch.zeros(2, 2 * SEGMENT)).any()
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+def test_the_input_is_not_changed(mwf: bool) -> None:
+    waveform = noise(2 * SEGMENT)
+    before = waveform.clone()
+    separation(mwf).separate(waveform)
+    assert torch.equal(waveform, before)
+
+
+def test_a_separation_can_be_used_again() -> None:
+    separator, waveform = separation(), noise(SEGMENT)
+    first = separator.separate(waveform)
+    separator.separate(noise(333, seed=5))
+    assert torch.equal(separator.separate(waveform), first)
+
+
+def test_gradients_stay_enabled_for_the_caller_between_blocks() -> None:
+    blocks = separation().separate_blocks(cut(noise(4 * SEGMENT), [100]))
+    next(blocks)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_frames_start_with_one_frame_of_zeros() -> None:
+    """Segments are counted from a frame of zeros before the song: a segment's edge lies there, and nowhere else."""
+    separator, waveform = separation(), noise(2 * SEGMENT)
+    altered = waveform.clone()
+    altered[:, SEGMENT:] = 0  # everything from the second segment's first new sample on
+    difference = (separator.separate(waveform) - separator.separate(altered)).abs().amax(dim=(0, 1))
+    assert not difference[: SEGMENT - LENGTH].any()
+    assert difference[SEGMENT:].any()
