@@ -1,0 +1,1 @@
+"""The embedded configurations, one JSON file each: what `spleeter:NAME` names."""
