@@ -203,7 +203,20 @@ class Separator:
         """The selected outputs, block by block, while threads decode and compute ahead."""
         separated = self.separate_blocks(prefetch(reader.blocks()), progress=progress, total=reader.n_samples)
         outputs = (selection.apply(mixture, stems) for mixture, stems in prefetch(separated))
-        return outputs if rate == self.sample_rate else self._resampled(outputs, selection, reader, rate)
+        return outputs if rate == self.sample_rate else self._resampled(outputs, selection.names, reader)
+
+    def _resampled(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
+        """The outputs at the song's own sample rate, and exactly as long as the song."""
+        n_channels = self.configuration.n_channels
+        rates = self.sample_rate, reader.source_sample_rate
+        resamplers = {name: StreamResampler(*rates, n_channels) for name in names}
+        n_written = 0
+        for block in outputs:
+            resampled = {name: resamplers[name].push(stem) for name, stem in block.items()}
+            n_written += len(next(iter(resampled.values())))
+            yield resampled
+        n_missing = reader.source_position - n_written  # two roundings of the length can make one sample more or less
+        yield {name: _with_length(resampler.finish(), n_missing) for name, resampler in resamplers.items()}
 
     def save_to_file(
         self,
@@ -278,3 +291,9 @@ class Separator:
         if not np.isfinite(array).all():
             raise AudioError("the waveform holds NaN or infinite samples; replace them first")
         return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
+
+
+def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
+    """Cut a waveform (samples, channels), or lengthen it with zeros, to `n_samples`."""
+    missing = max(0, n_samples - len(waveform))
+    return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])

@@ -22,7 +22,10 @@ app = Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("-", "_"),  # --output-path is --output_path
+    },
 )
 app.command(no_args_is_help=True)(separate)
 app.add_typer(models.app, name="models")

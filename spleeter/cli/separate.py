@@ -23,7 +23,7 @@ _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
 
 def separate(
-    files: Annotated[list[Path], Argument(help="Songs, or folders of songs.", show_default=False)],
+    files: Annotated[list[Path], Argument(metavar="FILES OR FOLDERS...", help="Songs, or folders of songs.", show_default=False)],
     deprecated_files: Annotated[
         str | None,
         Option("--inputs", "-i", help="No longer supported: name the files directly.", hidden=True),
@@ -39,13 +39,12 @@ def separate(
     ] = None,
     offset: Annotated[float, Option("--offset", "-s", min=0, help="Start this many seconds into the song.")] = 0.0,
     output_path: Annotated[
-        Path, Option("--output_path", "--output-path", "-o", help="Folder to write in.")
+        Path, Option("--output_path", "-o", help="Folder to write in.")
     ] = _DEFAULT_OUTPUT,
     filename_format: Annotated[
         str,
         Option(
             "--filename_format",
-            "--filename-format",
             "-f",
             help="Path of each output below the folder, from {filename}, {foldername}, {instrument} and {codec}.",
         ),
@@ -54,7 +53,6 @@ def separate(
         str,
         Option(
             "--params_filename",
-            "--params-filename",
             "-p",
             help="Model: spleeter:2stems, spleeter:4stems, spleeter:5stems, each also with -16kHz; "
             "or a JSON file, or a folder with a trained model.",
@@ -109,10 +107,10 @@ def separate(
     from spleeter.selection import Selection
 
     songs, missing = find_songs(files)
-    if not songs:
-        raise BadParameter("; ".join(failure.reason for failure in missing))
     for failure in missing:
         logger.error(failure.reason)
+    if not songs:
+        raise Exit(2)
     configuration = Configuration.load(params_filename)
     selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
     check_clip(clip, Encoding(codec, bitrate, bit_depth))

@@ -1,0 +1,61 @@
+"""The original package's outputs, sample for sample: signal-to-noise ratio of at least 90 dB."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from spleeter.configuration import Configuration
+from spleeter.model.provider import ModelProvider
+from spleeter.model.provider.folder import flaw
+from spleeter.separator import Separator
+from spleeter.types import Waveform
+
+MINIMUM_SNR = 90.0
+
+
+def snr(expected: Waveform, got: Waveform) -> float:
+    """Signal-to-noise ratio in decibels, all samples and channels together."""
+    wide = expected.astype(np.float64)
+    return float(10 * np.log10((wide**2).sum() / ((wide - got) ** 2).sum()))
+
+
+def assert_matches(separator: Separator, waveform: Waveform, expected_file: Path) -> None:
+    stems = separator.separate(waveform)
+    with np.load(expected_file) as expected:
+        assert set(expected.files) == set(stems)
+        for name in expected.files:
+            assert stems[name].dtype == expected[name].dtype
+            assert stems[name].shape == expected[name].shape
+            assert snr(expected[name], stems[name]) >= MINIMUM_SNR, name
+
+
+def clip(shared: Path) -> Waveform:
+    waveform, _ = soundfile.read(shared / "golden" / "clip.wav", dtype="float32")
+    return np.asarray(waveform, np.float32)
+
+
+@pytest.mark.parametrize("case", ["tiny-4stems", "tiny-softmax-2stems-average"])
+def test_recorded_tiny_networks(shared: Path, case: str) -> None:
+    folder = shared / "golden" / case
+    assert_matches(Separator(str(folder / "config.json")), clip(shared), folder / "expected.npz")
+
+
+def test_recorded_tiny_network_with_wiener_filter(shared: Path) -> None:
+    folder = shared / "golden" / "tiny-4stems"
+    assert_matches(Separator(str(folder / "config.json"), MWF=True), clip(shared), folder / "expected_mwf.npz")
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "mwf", "file"),
+    [
+        ("spleeter:2stems", False, "expected.npz"),
+        ("spleeter:2stems-16kHz", False, "expected_16kHz.npz"),
+        ("spleeter:2stems", True, "expected_mwf.npz"),
+    ],
+)
+def test_released_weights(shared: Path, descriptor: str, mwf: bool, file: str) -> None:
+    if flaw(ModelProvider.default().locate(Configuration.load(descriptor).model_dir)):
+        pytest.skip("needs the released 2stems model: spleeter models download 2stems")
+    assert_matches(Separator(descriptor, MWF=mwf), clip(shared), shared / "golden" / "2stems" / file)

@@ -1,0 +1,275 @@
+"""The front door: what callers of the original rely on, and what is new."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.codec import Codec
+from spleeter.errors import AudioError, ConfigurationError, DecodeError, DeviceError, OutputError, SpleeterError
+from spleeter.separator import Separator
+from spleeter.types import Signal, Waveform
+from tests.conftest import synthetic_music
+
+INSTRUMENTS = ("vocals", "drums", "other")
+
+
+@pytest.fixture(scope="module")
+def separator(tiny_model: Path) -> Separator:
+    return Separator(str(tiny_model))
+
+
+def written(folder: Path, name: str = "song") -> dict[str, Waveform]:
+    return {path.stem: soundfile.read(path, dtype="float32", always_2d=True)[0] for path in (folder / name).iterdir()}
+
+
+# --- as the original's own tests use it -------------------------------------------------------------------------
+
+
+def test_signatures_are_the_originals() -> None:
+    assert list(inspect.signature(Separator).parameters)[:3] == ["params_descriptor", "MWF", "multiprocess"]
+    to_file = inspect.signature(Separator.separate_to_file).parameters
+    assert list(to_file)[1:10] == [
+        "audio_descriptor", "destination", "audio_adapter", "offset", "duration", "codec", "bitrate",
+        "filename_format", "synchronous",
+    ]  # fmt: skip
+    assert to_file["codec"].default == "wav"
+    assert to_file["bitrate"].default == "128k"
+    assert to_file["filename_format"].default == "{filename}/{instrument}.{codec}"
+    assert to_file["synchronous"].default is True
+    save = inspect.signature(Separator.save_to_file).parameters
+    assert list(save)[1:] == [
+        "sources", "audio_descriptor", "destination", "filename_format", "codec", "audio_adapter", "bitrate",
+        "synchronous",
+    ]  # fmt: skip
+    assert list(inspect.signature(Separator.separate).parameters)[1:3] == ["waveform", "audio_descriptor"]
+    assert inspect.signature(Separator.join).parameters["timeout"].default == 200
+
+
+@pytest.mark.parametrize("multiprocess", [True, False])
+def test_separate_gives_every_stem_as_long_as_the_song(tiny_model: Path, song: Path, multiprocess: bool) -> None:
+    separator = Separator(str(tiny_model), multiprocess=multiprocess)
+    waveform, _ = AudioAdapter.default().load(song)
+    prediction = separator.separate(waveform, str(song))
+    assert tuple(prediction) == INSTRUMENTS
+    for stem in prediction.values():
+        assert stem.shape == (len(waveform), 2)
+        assert stem.dtype == np.float32
+
+
+def test_separate_to_file_writes_every_stem(separator: Separator, song: Path, tmp_path: Path) -> None:
+    separator.separate_to_file(str(song), str(tmp_path))
+    for instrument in INSTRUMENTS:
+        assert (tmp_path / "song" / f"{instrument}.wav").exists()
+
+
+def test_filename_format(separator: Separator, song: Path, tmp_path: Path) -> None:
+    separator.separate_to_file(
+        str(song), str(tmp_path), filename_format="export/{foldername}/{filename}/{instrument}.{codec}"
+    )
+    assert (tmp_path / "export" / tmp_path.name / "song" / "drums.wav").exists()
+
+
+def test_filename_conflict(separator: Separator, song: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpleeterError):
+        separator.separate_to_file(str(song), str(tmp_path), filename_format="I wanna be your lover")
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+@pytest.mark.parametrize("multiprocess", [True, False])
+def test_save_to_file(
+    tiny_model: Path, tmp_path: Path, music: Waveform, multiprocess: bool, synchronous: bool
+) -> None:
+    separator = Separator(str(tiny_model), multiprocess=multiprocess)
+    sources = {"left": music * 0.5, "right": -music}
+    separator.save_to_file(sources, "x/song.mp3", str(tmp_path), codec=Codec.FLAC, synchronous=synchronous)
+    separator.join()
+    for name, stem in written(tmp_path).items():
+        np.testing.assert_allclose(stem, sources[name], atol=0.5 / 32768 + 1e-7)
+
+
+def test_errors_of_the_worker_threads_come_out_of_join(tiny_model: Path, tmp_path: Path, music: Waveform) -> None:
+    separator = Separator(str(tiny_model))
+    (tmp_path / "song").write_text("a file where a folder is needed")
+    separator.save_to_file({"a": music}, "song.mp3", tmp_path, synchronous=False)
+    with pytest.raises(OutputError, match="cannot make the output folder"):
+        separator.join()
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------
+
+
+def test_mono_is_two_equal_channels(separator: Separator, music: Waveform) -> None:
+    mono = separator.separate(music[:, :1])
+    stereo = separator.separate(np.repeat(music[:, :1], 2, axis=1))
+    for name in INSTRUMENTS:
+        np.testing.assert_array_equal(mono[name], stereo[name])
+
+
+def test_of_many_channels_the_first_two_are_taken(separator: Separator, music: Waveform) -> None:
+    many = separator.separate(np.concatenate([music, music, music], axis=1))
+    for name, stem in separator.separate(music).items():
+        np.testing.assert_array_equal(many[name], stem)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1])
+def test_hardly_anything_is_separated_too(separator: Separator, n_samples: int) -> None:
+    for stem in separator.separate(np.zeros((n_samples, 2), np.float32)).values():
+        assert stem.shape == (n_samples, 2)
+        assert not stem.any()
+
+
+def test_stems_sum_to_the_mixture(separator: Separator, music: Waveform) -> None:
+    np.testing.assert_allclose(sum(separator.separate(music).values()), music, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(100, np.float32), r"axes \(samples, channels\)"),
+        (np.zeros((2, 100, 1), np.float32), r"axes \(samples, channels\)"),
+        (np.zeros((100, 0), np.float32), r"axes \(samples, channels\)"),
+        (np.zeros((2, 5000), np.float32), "transposed"),
+        (np.zeros((100, 2), np.int16), "int16"),
+        (np.full((100, 2), np.nan, np.float32), "NaN"),
+        (np.full((100, 2), np.inf, np.float64), "NaN or infinite"),
+    ],
+)
+def test_what_is_no_waveform_is_refused(separator: Separator, waveform: np.ndarray, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        separator.separate(waveform)
+
+
+def test_progress_is_told_to_the_end(separator: Separator) -> None:
+    calls: list[tuple[int, int | None]] = []
+    waveform = synthetic_music(5 * 44100)
+    separator.separate(waveform, progress=lambda done, total: calls.append((done, total)))
+    assert len(calls) > 3
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1] == (len(waveform), len(waveform))
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def test_files_hold_what_the_arrays_do(separator: Separator, song: Path, tmp_path: Path) -> None:
+    waveform, _ = AudioAdapter.default().load(song)
+    expected = separator.separate(waveform)
+    paths = separator.separate_to_file(song, tmp_path / "out", bit_depth=32, clip="none")
+    assert paths == {name: tmp_path / "out" / "song" / f"{name}.wav" for name in INSTRUMENTS}
+    for name, stem in written(tmp_path / "out").items():
+        np.testing.assert_array_equal(stem, expected[name])
+
+
+def test_offset_and_duration(separator: Separator, song: Path, tmp_path: Path) -> None:
+    waveform, _ = AudioAdapter.default().load(song)
+    expected = separator.separate(waveform[22050 : 22050 + 44100])
+    separator.separate_to_file(song, tmp_path / "out", offset=0.5, duration=1.0, bit_depth=32, clip="none")
+    for name, stem in written(tmp_path / "out").items():
+        np.testing.assert_array_equal(stem, expected[name])
+
+
+def test_selected_outputs(separator: Separator, song: Path, tmp_path: Path) -> None:
+    waveform, _ = AudioAdapter.default().load(song)
+    stems = separator.separate(waveform)
+    selection = separator.select(["vocals"], {"karaoke": ["drums", "other"]})
+    separator.separate_to_file(song, tmp_path / "out", selection=selection, bit_depth=32, clip="none")
+    outputs = written(tmp_path / "out")
+    assert set(outputs) == {"vocals", "karaoke"}
+    np.testing.assert_allclose(outputs["karaoke"], stems["drums"] + stems["other"], atol=1e-6)
+
+
+def test_the_residual_completes_the_song(separator: Separator, song: Path, tmp_path: Path) -> None:
+    waveform, _ = AudioAdapter.default().load(song)
+    separator.separate_to_file(
+        song, tmp_path / "out", selection=separator.select(["drums"], residual="rest"), bit_depth=32, clip="none"
+    )
+    outputs = written(tmp_path / "out")
+    np.testing.assert_allclose(outputs["drums"] + outputs["rest"], waveform, atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 32000, 48000, 96000, 192000])
+def test_the_songs_own_sample_rate_is_kept_on_request(separator: Separator, tmp_path: Path, sample_rate: int) -> None:
+    n_samples = 2 * sample_rate + 11
+    mixture = synthetic_music(n_samples, sample_rate)
+    soundfile.write(tmp_path / "song.wav", mixture, sample_rate, subtype="FLOAT")
+    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "own", keep_sample_rate=True, bit_depth=32)
+    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "models", bit_depth=32)
+    info = soundfile.info(tmp_path / "own" / "song" / "vocals.wav")
+    assert (info.samplerate, info.frames) == (sample_rate, n_samples)
+    assert soundfile.info(tmp_path / "models" / "song" / "vocals.wav").samplerate == 44100
+    if sample_rate < 44100:  # then resampling to the model's rate and back loses next to nothing of the mixture
+        total = sum(written(tmp_path / "own").values())
+        inner = slice(sample_rate // 10, -sample_rate // 10)
+        error = np.mean((total[inner] - mixture[inner]) ** 2) / np.mean(mixture[inner] ** 2)
+        assert 10 * np.log10(error) < -25  # the clicks and the noise reach up to the band's very edge
+
+
+def test_a_failing_song_leaves_nothing(separator: Separator, tmp_path: Path) -> None:
+    (tmp_path / "song.mp3").write_text("this is no music")
+    with pytest.raises(DecodeError, match=r"song\.mp3"):
+        separator.separate_to_file(tmp_path / "song.mp3", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["song.mp3"]
+
+
+def test_an_interruption_leaves_nothing(separator: Separator, song: Path, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        separator.separate_to_file(song, tmp_path / "out", progress=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+class ArrayAdapter(AudioAdapter):
+    """A user's adapter that only knows whole arrays, kept in memory."""
+
+    def __init__(self, waveform: Waveform) -> None:
+        self.waveform = waveform
+        self.saved: dict[str, np.ndarray] = {}
+
+    def load(
+        self,
+        audio_descriptor: object,
+        offset: float | None = None,
+        duration: float | None = None,
+        sample_rate: float | None = None,
+        dtype: bytes | str = b"float32",
+    ) -> Signal:
+        return self.waveform, 44100
+
+    def save(
+        self,
+        path: str | Path,
+        data: np.ndarray,
+        sample_rate: float,
+        codec: Codec | None = None,
+        bitrate: str | None = None,
+    ) -> None:
+        self.saved[Path(path).stem] = data
+
+
+def test_a_users_own_adapter(separator: Separator, tmp_path: Path, music: Waveform) -> None:
+    adapter = ArrayAdapter(music)
+    separator.separate_to_file("database://17", tmp_path, adapter)
+    expected = separator.separate(music)
+    assert set(adapter.saved) == set(INSTRUMENTS)
+    for name, stem in adapter.saved.items():
+        np.testing.assert_array_equal(stem, np.clip(expected[name], -1, 1))
+
+
+# --- construction -----------------------------------------------------------------------------------------------
+
+
+def test_unknown_models_and_devices_are_named_at_once(tiny_model: Path) -> None:
+    with pytest.raises(ConfigurationError, match="2stems"):
+        Separator("spleeter:2stem")
+    with pytest.raises(DeviceError, match="unknown device 'gpu'"):
+        Separator(str(tiny_model), device="gpu")
+    with pytest.raises(DeviceError, match="not available|is not there"):
+        Separator(str(tiny_model), device="cuda:99")
