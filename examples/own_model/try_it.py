@@ -1,0 +1,27 @@
+"""Makes a model folder of the network beside it, still untrained, and separates a second of noise with it."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from spleeter.configuration import Configuration
+from spleeter.model.checkpoint import save
+from spleeter.model.functions import build
+from spleeter.separator import Separator
+
+
+def main(model_dir: Path) -> None:
+    """Write a model into `model_dir`, and use it."""
+    configuration = Configuration.load(Path(__file__).with_name("config.json"))
+    save(model_dir, build(configuration), configuration)
+
+    mixture = np.random.default_rng(0).uniform(-0.5, 0.5, (configuration.sample_rate, 2)).astype(np.float32)
+    stems = Separator(str(model_dir)).separate(mixture)
+    for name, stem in stems.items():
+        print(f"{name}: {len(stem)} samples, {np.sum(stem**2) / np.sum(mixture**2):.0%} of the mixture's energy")
+    print(f"the stems add up to the mixture: {np.allclose(sum(stems.values()), mixture, atol=1e-4)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "small_conv_model"))

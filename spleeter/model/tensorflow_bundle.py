@@ -1,0 +1,196 @@
+"""Reads a TensorFlow V2 checkpoint, without TensorFlow: an index file, and the tensors' bytes in data files.
+
+    checkpoint                     the state file: the prefix of the newest checkpoint in the folder
+    PREFIX.index                   a sorted table: "" -> header, variable name -> type, shape, place and checksum
+    PREFIX.data-00000-of-00001     the values, one tensor after the other, little-endian
+
+The messages are those of TensorFlow's tensor_bundle.proto, tensor_shape.proto and types.proto. Only the index is read
+as a whole; a tensor's bytes are read, and their checksum checked, when it is asked for.
+"""
+
+import re
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from spleeter.errors import CheckpointError
+from spleeter.model.tensorflow_table import masked_crc, read_table
+from spleeter.model.wire import WireError, read_fields
+
+_STATE_FILE = "checkpoint"
+_USUAL_PREFIX = "model"
+_STATED_PREFIX = re.compile(r'^model_checkpoint_path: "(.+)"\s*$', re.MULTILINE)
+
+_DTYPES: dict[int, type[np.generic]] = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
+"""The types of numbers that training checkpoints hold, by their number in types.proto."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the index says of a variable (BundleEntryProto)."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int  # bytes
+    size: int  # bytes
+    crc: int
+    is_sliced: bool
+
+
+class TensorFlowBundle:
+    """A checkpoint's variables, by name.
+
+    Args:
+        prefix: what the paths of its files begin with, such as `folder/model`.
+
+    Raises:
+        CheckpointError: if the index is missing, damaged or of an unsupported kind.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        index = _with_suffix(prefix, ".index")
+        table = read_table(index)
+        try:
+            self._n_shards = _n_shards(table.pop(b"", None))
+            self._entries = {key.decode(): _entry(value) for key, value in table.items()}
+        except (WireError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{index} is not the index of a TensorFlow checkpoint: {error}") from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all variables, sorted by their bytes."""
+        return tuple(self._entries)
+
+    def read(self, name: str) -> np.ndarray:
+        """Read a variable: a read-only array of the shape and type that are stored.
+
+        Raises:
+            KeyError: if there is no variable of this name.
+            CheckpointError: if its data are missing, damaged or of an unsupported kind.
+        """
+        entry = self._entries[name]
+        dtype = self._checked_dtype(name, entry)
+        data = self._checked_bytes(name, entry)
+        try:
+            return np.ndarray(entry.shape, dtype, data)
+        except ValueError as error:
+            raise CheckpointError(f"{self._place(name)} has the impossible shape {entry.shape}") from error
+
+    def _place(self, name: str) -> str:
+        return f"variable {name!r} of the checkpoint {self.prefix}"
+
+    def _checked_dtype(self, name: str, entry: _Entry) -> np.dtype[np.generic]:
+        if entry.dtype not in _DTYPES:
+            raise CheckpointError(
+                f"{self._place(name)} is of TensorFlow's type {entry.dtype}: save it as 32-bit float"
+            )
+        if entry.is_sliced:
+            raise CheckpointError(f"{self._place(name)} is stored in slices: save it as a whole")
+        dtype = np.dtype(_DTYPES[entry.dtype]).newbyteorder("<")
+        if entry.size != dtype.itemsize * prod(entry.shape):
+            raise CheckpointError(f"{self._place(name)} has {entry.size} bytes, which contradicts its shape")
+        return dtype
+
+    def _checked_bytes(self, name: str, entry: _Entry) -> bytes:
+        shard = _with_suffix(self.prefix, f".data-{entry.shard:05}-of-{self._n_shards:05}")
+        try:
+            with shard.open("rb") as file:
+                if file.seek(0, 2) < entry.offset + entry.size:
+                    raise CheckpointError(f"{self._place(name)} is cut off in {shard.name}: get the model again")
+                file.seek(entry.offset)
+                data = file.read(entry.size)
+        except OSError as error:
+            raise CheckpointError(f"cannot read the checkpoint data {shard}: {error.strerror}") from error
+        if masked_crc(data) != entry.crc:
+            raise CheckpointError(
+                f"{self._place(name)} is damaged in {shard.name}, its checksum is wrong: get the model again"
+            )
+        return data
+
+
+def find_bundle(folder: Path) -> Path | None:
+    """Find the newest checkpoint in a folder: the one that the state file names, else `model`, else by its time.
+
+    A state file's absolute path is looked up by its last part, so that a folder may be moved.
+
+    Returns:
+        Its prefix, or None if the folder holds no checkpoint.
+
+    Raises:
+        CheckpointError: if the state file cannot be read, or the checkpoint that it names is not there.
+    """
+    state = folder / _STATE_FILE
+    try:
+        if state.is_file():
+            return _stated_prefix(state)
+        usual = folder / _USUAL_PREFIX
+        if _with_suffix(usual, ".index").is_file():
+            return usual
+        indices = [path for path in folder.glob("*.index") if not path.name.startswith(".")]
+        newest = max(indices, key=lambda path: path.stat().st_mtime, default=None)
+    except OSError as error:
+        raise CheckpointError(f"cannot read the model folder {folder}: {error.strerror}") from error
+    return newest and newest.with_suffix("")
+
+
+def _stated_prefix(state: Path) -> Path:
+    match = _STATED_PREFIX.search(state.read_bytes().decode("latin-1"))
+    if match is None:
+        raise CheckpointError(f"{state} names no checkpoint: correct it, or delete it to take the newest one")
+    stated = Path(_unescaped(match[1]))
+    prefix = state.parent / (stated.name if stated.is_absolute() else stated)
+    if not _with_suffix(prefix, ".index").is_file():
+        raise CheckpointError(
+            f"{state} names the checkpoint {prefix.name!r}, but there is no {prefix.name}.index: "
+            "put it there, or delete the file to take the newest one"
+        )
+    return prefix
+
+
+def _unescaped(text: str) -> str:
+    r"""Undo the escapes of protocol buffers' text format: "\303\251" are the two UTF-8 bytes of é."""
+    bytes_as_text = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8) % 256), text)
+    return re.sub(r"\\(.)", r"\1", bytes_as_text).encode("latin-1").decode(errors="replace")
+
+
+def _with_suffix(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(prefix.name + suffix)
+
+
+def _n_shards(header: bytes | None) -> int:
+    """The number of data files (BundleHeaderProto)."""
+    if header is None:
+        raise WireError("it has no header")
+    fields = dict(read_fields(header))
+    if fields.get(2, 0) != 0:
+        raise WireError("its numbers are big-endian, which is not supported")
+    return _number(fields.get(1, 0))
+
+
+def _entry(message: bytes) -> _Entry:
+    fields = dict(read_fields(message))
+    dtype, shard, offset, size, crc = (_number(fields.get(number, 0)) for number in (1, 3, 4, 5, 6))
+    shape = _shape(_message(fields.get(2, b"")))
+    return _Entry(dtype, shape, shard, offset, size, crc, is_sliced=7 in fields)
+
+
+def _shape(message: bytes) -> tuple[int, ...]:
+    """The sizes of all axes (TensorShapeProto): field 2 is an axis, whose field 1 is its size."""
+    axes = [_message(value) for number, value in read_fields(message) if number == 2]
+    return tuple(_number(dict(read_fields(axis)).get(1, 0)) for axis in axes)
+
+
+def _number(value: int | bytes) -> int:
+    if isinstance(value, bytes):
+        raise WireError("it holds text where a number belongs")
+    return value
+
+
+def _message(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise WireError("it holds a number where a message belongs")
+    return value

@@ -1,0 +1,130 @@
+"""Reads a sorted table file, the form of a TensorFlow checkpoint's index: keys and values, both bytes.
+
+The format is LevelDB's (https://github.com/google/leveldb/blob/main/doc/table_format.md), with TensorFlow's own magic
+number. The file is a row of blocks and a footer:
+
+    data blocks ..., metaindex block, index block, footer
+
+Each block holds entries, each sharing the start of its key with the entry before, and ends in a trailer with its
+compression and a masked CRC-32C. The index block tells where the data blocks are, the footer where the index is.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import google_crc32c
+
+from spleeter.errors import CheckpointError
+from spleeter.model.wire import WireError, read_varint
+
+_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+_FOOTER_SIZE = 48
+_TRAILER_SIZE = 5  # one byte of compression, four of checksum
+_NO_COMPRESSION, _SNAPPY = 0, 1
+_MASK_DELTA = 0xA282EAD8  # LevelDB's: stored checksums are rotated and shifted, so that sums of sums stay apart
+_MAX_SIZE = 2**26  # bytes; the released models' index files have about 10,000
+
+
+class _Block(NamedTuple):
+    """Where a block's entries lie in the file; its trailer follows them."""
+
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size + _TRAILER_SIZE
+
+
+def read_table(path: Path) -> dict[bytes, bytes]:
+    """Read all entries of a table file, in the order of their keys.
+
+    Raises:
+        CheckpointError: if the file cannot be read, is damaged, or is compressed.
+    """
+    try:
+        return dict(_entries_of_table(_read(path)))
+    except OSError as error:
+        raise CheckpointError(f"cannot read the checkpoint index {path}: {error.strerror}") from error
+    except WireError as error:
+        raise CheckpointError(
+            f"the checkpoint index {path} is damaged or of an unsupported kind ({error}): get the model again"
+        ) from error
+
+
+def masked_crc(data: bytes) -> int:
+    """The CRC-32C of `data` in the masked form in which tables and bundles store it."""
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) % 2**32
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(_MAX_SIZE + 1)
+    if len(data) > _MAX_SIZE:
+        raise WireError(f"larger than {_MAX_SIZE} bytes")
+    return data
+
+
+def _entries_of_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    metaindex, index = _footer(data)
+    _checked_content(data, metaindex)  # it holds nothing, but damage is damage
+    previous: bytes | None = None
+    for _, handle in _entries_of_block(data, index):
+        block, _ = _handle(handle, 0)
+        for key, value in _entries_of_block(data, block):
+            if previous is not None and key <= previous:
+                raise WireError("its keys are not in order")
+            yield key, value
+            previous = key
+
+
+def _footer(data: bytes) -> tuple[_Block, _Block]:
+    """The places of the metaindex and the index."""
+    footer = data[-_FOOTER_SIZE:]
+    if len(footer) < _FOOTER_SIZE or not footer.endswith(_MAGIC):
+        raise WireError("its end is missing")
+    metaindex, position = _handle(footer, 0)
+    index, position = _handle(footer, position)
+    if footer[position : -len(_MAGIC)].strip(b"\0"):
+        raise WireError("its footer is damaged")
+    return metaindex, index
+
+
+def _handle(data: bytes, position: int) -> tuple[_Block, int]:
+    offset, position = read_varint(data, position)
+    size, position = read_varint(data, position)
+    return _Block(offset, size), position
+
+
+def _entries_of_block(data: bytes, block: _Block) -> Iterator[tuple[bytes, bytes]]:
+    content = _checked_content(data, block)
+    n_restarts = int.from_bytes(content[-4:], "little")
+    end = len(content) - 4 * (n_restarts + 1)  # behind the entries come the places of keys that share nothing
+    if end < 0:
+        raise WireError("a block of it is too short")
+    key, position = b"", 0
+    while position < end:
+        n_shared, position = read_varint(content, position)
+        n_own, position = read_varint(content, position)
+        n_value, position = read_varint(content, position)
+        value_start, next_position = position + n_own, position + n_own + n_value
+        if n_shared > len(key) or next_position > end:
+            raise WireError("an entry of it is too long")
+        key = key[:n_shared] + content[position:value_start]
+        yield key, content[value_start:next_position]
+        position = next_position
+
+
+def _checked_content(data: bytes, block: _Block) -> bytes:
+    if block.end > len(data) - _FOOTER_SIZE:
+        raise WireError("a block of it reaches beyond its end")
+    trailer = data[block.end - _TRAILER_SIZE : block.end]
+    if masked_crc(data[block.offset : block.end - 4]) != int.from_bytes(trailer[1:], "little"):
+        raise WireError("a block of it has a wrong checksum")
+    if trailer[0] == _SNAPPY:
+        raise WireError("it is compressed with Snappy, while TensorFlow writes it plain")
+    if trailer[0] != _NO_COMPRESSION:
+        raise WireError(f"it has an unknown compression, {trailer[0]}")
+    return data[block.offset : block.offset + block.size]
