@@ -182,10 +182,10 @@ class StemFiles:
                 folder.rmdir()
 
     def _make_folders(self, folder: Path) -> None:
-        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
         try:
             for parent in reversed(missing):
-                parent.mkdir(exist_ok=True)
+                parent.mkdir()
                 self._made_folders.append(parent)
         except OSError as error:
             raise OutputError(f"cannot make the output folder {folder}: {error.strerror}") from error

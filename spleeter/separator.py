@@ -13,7 +13,7 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.audio.convertor import to_n_channels
+from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.configuration import Configuration
 from spleeter.device import select_device
 from spleeter.errors import AudioError, SpleeterError

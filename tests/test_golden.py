@@ -11,14 +11,29 @@ from spleeter.model.provider import ModelProvider
 from spleeter.model.provider.folder import flaw
 from spleeter.separator import Separator
 from spleeter.types import Waveform
+from tests.model.golden import CASES, GOLDEN, snr
 
 MINIMUM_SNR = 90.0
 
 
-def snr(expected: Waveform, got: Waveform) -> float:
-    """Signal-to-noise ratio in decibels, all samples and channels together."""
-    wide = expected.astype(np.float64)
-    return float(10 * np.log10((wide**2).sum() / ((wide - got) ** 2).sum()))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_small_networks_recorded_from_the_original(case: Path) -> None:
+    """See golden/record.py for how they were made."""
+    separator = Separator(str(case / "config.json"))
+    signal: Waveform = np.load(GOLDEN / "signal.npy")
+    stems = separator.separate(signal)
+    with np.load(case / "expected.npz") as expected:
+        for name, stem in zip(separator.instruments, expected["stems"], strict=True):
+            assert stems[name].shape == stem.shape
+            assert snr(stem, stems[name]) >= MINIMUM_SNR, name
+
+
+def test_wiener_filter_recorded_from_the_original() -> None:
+    separator = Separator(str(GOLDEN / "unet-2stems" / "config.json"), MWF=True)
+    stems = separator.separate(np.load(GOLDEN / "signal.npy"))
+    with np.load(GOLDEN / "unet-2stems" / "expected.npz") as expected:
+        for name, stem in zip(separator.instruments, expected["stems_mwf"], strict=True):
+            assert snr(stem, stems[name]) >= MINIMUM_SNR, name
 
 
 def assert_matches(separator: Separator, waveform: Waveform, expected_file: Path) -> None:

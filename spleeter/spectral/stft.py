@@ -5,6 +5,8 @@ Frame i is p[i * frame_step : i * frame_step + frame_length] under a periodic Ha
 `n_frames(S)` of them, the last one being the last that touches a sample of x or of the zeros in front.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -68,4 +70,10 @@ def empty_carry(batch: tuple[int, ...], frame_length: int, frame_step: int, like
 
 
 def _window(frame_length: int, like: Tensor) -> Tensor:
-    return torch.hann_window(frame_length, periodic=True, dtype=like.dtype, device=like.device)
+    return _hann_window(frame_length, like.dtype, like.device)
+
+
+@cache
+def _hann_window(frame_length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # kept for all callers, so it must not be bound to this one's mode
+        return torch.hann_window(frame_length, periodic=True, dtype=dtype, device=device)
