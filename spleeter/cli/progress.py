@@ -15,10 +15,14 @@ SongProgress = Callable[[int, int | None], None]
 
 
 class BatchProgress:
-    """Bars for a batch of `n_songs`; use `batch` around the work and `song` around each song."""
+    """Bars for a batch of `n_songs`; use `batch` around the work and `song` around each song.
 
-    def __init__(self, n_songs: int) -> None:
+    `check` is called whenever there is progress, and may raise to stop it.
+    """
+
+    def __init__(self, n_songs: int, check: Callable[[], None]) -> None:
         self._n_songs = n_songs
+        self._check = check
         self._bars = _bars() if console().is_terminal else None
 
     @contextmanager
@@ -35,17 +39,22 @@ class BatchProgress:
     @contextmanager
     def song(self, name: str) -> Iterator[SongProgress]:
         """Show a song's bar; yields what to call with the samples done and in all."""
-        if self._bars is None:
-            yield lambda done, total: None
-            return
+        self._check()
         bars = self._bars
-        task = bars.add_task(name, total=None)
+        task = bars.add_task(name, total=None) if bars else None
+
+        def tell(done: int, total: int | None) -> None:
+            self._check()
+            if bars and task is not None:
+                bars.update(task, completed=done, total=total and max(done, total))
+
         try:
-            yield lambda done, total: bars.update(task, completed=done, total=total and max(done, total))
+            yield tell
         finally:
-            bars.remove_task(task)
-            if self._n_songs > 1:
-                bars.advance(self._batch_task)
+            if bars and task is not None:
+                bars.remove_task(task)
+                if self._n_songs > 1:
+                    bars.advance(self._batch_task)
 
 
 def _bars() -> Progress:

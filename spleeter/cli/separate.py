@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +10,7 @@ from typer import Argument, BadParameter, Exit, Option, echo
 
 from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, console
+from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress
 from spleeter.utils.logging import logger
 
@@ -123,7 +122,8 @@ def separate(
 
         separator = Separator(params_filename, MWF=mwf, device=device)
         separator.load()
-        bars = BatchProgress(len(todo))
+        interruption = Interruption()
+        bars = BatchProgress(len(todo), interruption.check)
 
         def separate_one(job: Job) -> None:
             with bars.song(job.song.name) as progress:
@@ -143,7 +143,7 @@ def separate(
                     progress=progress,
                 )
 
-        with _interruptible(), bars.batch():
+        with interruption, bars.batch():
             failures += run(todo, separate_one)
     _report(failures, n_asked=len(jobs) + len(missing), n_skipped=len(jobs) - len(todo), folder=output_path)
     if failures:
@@ -164,16 +164,6 @@ def _mixes(mixes: list[str]) -> dict[str, list[str]]:
             raise BadParameter(f"{mix!r}: write NAME=STEM+STEM, each NAME once", param_hint="--mix")
         split[name.strip()] = [part.strip() for part in parts.split("+") if part.strip()]
     return split
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """End on Ctrl-C with one line and the customary exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        logger.error("interrupted; songs that were finished are kept, the one in work left nothing")
-        raise Exit(130) from None
 
 
 def _report(failures: list[Failure], n_asked: int, n_skipped: int, folder: Path) -> None:

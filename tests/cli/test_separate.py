@@ -1,0 +1,263 @@
+"""`spleeter separate` as a person or a script uses it: what is written, what is said, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+
+from spleeter import __version__
+from spleeter.__main__ import entrypoint
+from spleeter.types import Waveform
+from tests.conftest import synthetic_music
+
+Run = Callable[..., "Result"]
+
+STEMS = {"vocals.wav", "drums.wav", "other.wav"}
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object) -> list[str]:
+    """A command line for a process of its own."""
+    return [sys.executable, "-m", "spleeter", *map(str, arguments)]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Result]]:
+    """Runs the command's entry point in this process, which spares every test the import of torch."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+
+    def run_here(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["spleeter", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            entrypoint()
+        return Result(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield run_here
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").stdout == f"Spleeter Version: {__version__}\n"
+    usage = run("separate", "--help")
+    assert usage.returncode == 0
+    for option in (
+        "--adapter", "--bitrate", "--codec", "--duration", "--offset", "--output_path", "--filename_format",
+        "--params_filename", "--mwf", "--verbose", "--device", "--stems", "--mix", "--residual", "--bit-depth",
+        "--clip", "--keep-sample-rate", "--skip-existing",
+    ):  # fmt: skip
+        assert option in usage.stdout
+
+
+def test_a_song_becomes_stems_and_nothing_is_said(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    result = run("separate", "-p", tiny_model, "-o", out, song)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert names(out) == {f"song/{stem}" for stem in STEMS}
+
+
+def test_every_option_of_the_original(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    result = run(
+        "separate", "-p", tiny_model, "-o", out, "-c", "flac", "-b", "192k", "-d", "1.5", "-s", "0.5",
+        "-f", "{foldername}/{filename}_{instrument}.{codec}", "-a", "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+        "--mwf", "--verbose", song,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    files = sorted((out / song.parent.name).iterdir())
+    assert [file.name for file in files] == ["song_drums.flac", "song_other.flac", "song_vocals.flac"]
+    assert all(soundfile.info(file).frames == round(1.5 * 44100) for file in files)
+
+
+def test_the_old_input_option_says_what_to_do_instead(run: Run, song: Path) -> None:
+    result = run("separate", "-i", song, song)
+    assert result.returncode == 20
+    assert "name the files directly" in result.stderr
+
+
+def test_underscores_and_dashes_are_the_same(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    result = run("separate", "--params-filename", tiny_model, "--output-path", out, "--skip_existing", song)
+    assert result.returncode == 0, result.stderr
+
+
+def test_stems_mixes_and_residual(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    options = ("--stems", "vocals", "--mix", "band=drums+other", "--residual", "rest", "--bit-depth", 32)
+    result = run("separate", "-p", tiny_model, "-o", out, *options, song)
+    assert result.returncode == 0, result.stderr
+    assert names(out) == {"song/vocals.wav", "song/band.wav", "song/rest.wav"}
+    total = sum(soundfile.read(out / "song" / f"{name}.wav")[0] for name in ("vocals", "band", "rest"))
+    np.testing.assert_allclose(total, soundfile.read(song)[0], atol=1e-6)
+
+
+def test_folders_and_skipping_what_is_there(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    album = song.parent / "album"
+    album.mkdir()
+    for name in ("a.wav", "b.wav", "notes.txt"):
+        shutil.copy(song, album / name)
+    assert run("separate", "-p", tiny_model, "-o", out, album).returncode == 0
+    assert names(out) == {f"{name}/{stem}" for name in "ab" for stem in STEMS}
+    (out / "b" / "drums.wav").unlink()
+    before = (out / "a" / "vocals.wav").stat().st_mtime_ns, (out / "b" / "vocals.wav").stat().st_mtime_ns
+    assert run("separate", "-p", tiny_model, "-o", out, "--skip-existing", album).returncode == 0
+    assert (out / "a" / "vocals.wav").stat().st_mtime_ns == before[0]
+    assert (out / "b" / "vocals.wav").stat().st_mtime_ns > before[1]
+    assert (out / "b" / "drums.wav").exists()
+
+
+def test_odd_names(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    odd = ["Ünï – 曲 🎵.wav", "-p.wav", "%03d.wav", "a b'c\"d.wav", "new\nline.wav", "#1?.wav", "http:.wav"]
+    folder = song.parent / "odd"
+    folder.mkdir()
+    for name in odd:
+        shutil.copy(song, folder / name)
+    result = run("separate", "-p", tiny_model, "-o", out, folder)
+    assert result.returncode == 0, result.stderr
+    assert names(out) == {f"{name.removesuffix('.wav')}/{stem}" for name in odd for stem in STEMS}
+
+
+def test_a_failing_song_fails_alone(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    broken = song.parent / "broken.wav"
+    broken.write_bytes(b"no sound at all")
+    result = run("separate", "-p", tiny_model, "-o", out, broken, song.parent / "missing.mp3", song)
+    assert result.returncode == 1
+    assert names(out) == {f"song/{stem}" for stem in STEMS}
+    assert "2 of 3 failed:" in result.stderr
+    assert result.stderr.count(str(broken)) == 2  # when it happens, and in the list at the end
+    assert "missing.mp3: No such file or directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing.wav"], 2, "missing.wav: No such file or directory"),
+        (["-p", "spleeter:2stem", "SONG"], 1, "did you mean 'spleeter:2stems'|2stems"),
+        (["-p", "nothing.json", "SONG"], 1, "nothing.json"),
+        (["-p", "MODEL", "--stems", "vocal", "SONG"], 1, "did you mean 'vocals'"),
+        (["-p", "MODEL", "--mix", "vocals+drums", "SONG"], 2, "NAME=STEM"),
+        (["-p", "MODEL", "--device", "gpu", "SONG"], 1, "unknown device 'gpu'"),
+        (["-p", "MODEL", "--bit-depth", "8", "SONG"], 1, "8"),
+        (["-p", "MODEL", "-c", "mp3", "--bit-depth", "24", "SONG"], 1, "mp3"),
+        (["-p", "MODEL", "-c", "mp3", "-b", "fast", "SONG"], 1, "fast"),
+        (["-p", "MODEL", "--clip", "none", "SONG"], 1, "bit depth 32"),
+        (["-p", "MODEL", "-f", "{song}.wav", "SONG"], 1, "fields are"),
+        (["-p", "MODEL", "-f", "{filename}.wav", "SONG"], 1, "several stems one path"),
+        (["-p", "MODEL", "-s", "99", "SONG"], 1, "long"),
+        (["-p", "MODEL", "-s", "-1", "SONG"], 2, "--offset"),
+        (["-p", "MODEL", "-a", "no.such.Adapter", "SONG"], 1, "no.such.Adapter"),
+        (["-p", "MODEL", "-c", "mp4", "SONG"], 2, "mp4"),
+        (["-p", "MODEL", "--ouput_path", "x", "SONG"], 2, "--output_path|No such option"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(
+    run: Run, tiny_model: Path, song: Path, out: Path, arguments: list[str], code: int, message: str
+) -> None:
+    filled = [{"SONG": str(song), "MODEL": str(tiny_model)}.get(argument, argument) for argument in arguments]
+    result = run("separate", "-o", out, *filled)
+    assert result.returncode == code, result.stderr
+    assert any(part in result.stderr for part in message.split("|")), result.stderr
+    assert "Traceback" not in result.stderr
+    if code == 1:
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+def test_two_songs_that_would_write_one_path_are_refused_before_any_work(
+    run: Run, tiny_model: Path, song: Path, out: Path
+) -> None:
+    (song.parent / "other").mkdir()
+    twin = shutil.copy(song, song.parent / "other" / "song.flac")
+    result = run("separate", "-p", tiny_model, "-o", out, song, twin)
+    assert result.returncode == 1
+    assert "would both write" in result.stderr
+    assert not out.exists()
+
+
+def test_clipping_is_said(run: Run, tiny_model: Path, tmp_path: Path, out: Path) -> None:
+    loud = 3 * synthetic_music(44100)
+    soundfile.write(tmp_path / "loud.wav", loud, 44100, subtype="FLOAT")
+    result = run("separate", "-p", tiny_model, "-o", out, tmp_path / "loud.wav", "--mix", "all=vocals+drums+other")
+    assert result.returncode == 0
+    assert "warning: samples beyond full scale were cut off" in result.stderr
+    result = run("separate", "-p", tiny_model, "-o", out, tmp_path / "loud.wav", "--clip", "rescale")
+    assert "turned down by" in result.stderr or not result.stderr
+
+
+@pytest.fixture
+def long_song(tmp_path: Path, music: Waveform) -> Path:
+    """Twenty minutes: long enough to be interrupted."""
+    path = tmp_path / "long.wav"
+    with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
+        for _ in range(400):
+            file.write(music)
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_nothing(
+    tiny_model: Path, long_song: Path, out: Path, number: signal.Signals, code: int
+) -> None:
+    process = subprocess.Popen(
+        command("separate", "-p", tiny_model, "-o", out, long_song), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not names(out) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert names(out), "the files in the making are there"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert not out.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX limits")
+def test_a_full_disk_leaves_nothing(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    """A limit on the size of files stands for the disk: the write fails in the same way."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    arguments = command("separate", "-p", tiny_model, "-o", out, song)
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(run: Run, tiny_model: Path, song: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    result = run("separate", "-p", tiny_model, "-o", locked / "out", song)
+    assert result.returncode == 1
+    assert "Permission denied" in result.stderr
+    assert list(locked.iterdir()) == []
