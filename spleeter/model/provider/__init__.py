@@ -1,0 +1,129 @@
+"""Where a model lies on this machine; if it lies nowhere yet, it is fetched.
+
+`ModelProvider.default().get("2stems")` returns the folder of a whole model, always. The rooms behind it:
+
+    folder.py     is a folder a whole model?          download.py   a URL to a file: resume, retry, verify
+    install.py    lock, stage, publish at once        extract.py    a foreign archive, opened with care
+    manifest.py   what was downloaded, to verify      wheel.py      2stems where the release host is out of reach
+    released.py   the sums of release v1.4.0          bundle_index.py   how long a checkpoint's files must be
+    github.py     all of it together
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, TypeAlias
+
+from spleeter.errors import DownloadError, ModelError
+from spleeter.model.provider.folder import PROBE, flaw
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
+
+
+class UnknownModelError(ModelError, ValueError):
+    """The provider has no model of this name."""
+
+
+class ModelProvider(ABC):
+    """Keeps pretrained models on disk. A subclass says how to `download` one; `get` does the rest.
+
+    A relative model directory is looked up in the folder that the environment variable `MODEL_PATH` names. Where
+    that is not set, in `./pretrained_models`, and then in the user's cache, into which it is downloaded.
+    The environment is read at each call.
+    """
+
+    DEFAULT_MODEL_PATH: ClassVar[str] = "pretrained_models"
+    MODEL_PROBE_PATH: ClassVar[str] = PROBE
+
+    progress: Progress | None = None
+    """Told how far a download has come; None for nobody."""
+
+    @abstractmethod
+    def download(self, name: str, path: str) -> None:
+        """Download the model `name` into the folder `path`.
+
+        Raises:
+            ModelError: if there is no such model, or it could not be fetched or verified.
+        """
+
+    def require(self, name: str) -> None:  # noqa: B027 - a provider that takes every name need not override it
+        """Raise UnknownModelError if there is no model `name` to download. Called before the disk is touched."""
+
+    def get(self, model_directory: str) -> str:
+        """Return the folder of a whole model, downloading it where it is absent or incomplete.
+
+        Args:
+            model_directory: an absolute folder, used as it is; or a relative one, such as "2stems", see the class.
+                The last part of either is the name of the model to download.
+
+        Raises:
+            ModelError: if there is no model and none of this name can be downloaded.
+            DownloadError: if the download failed.
+        """
+        folder = self.locate(model_directory)
+        if flaw(folder):
+            self._provide(folder)
+        return str(folder)
+
+    def locate(self, model_directory: str) -> Path:
+        """Where `get` finds this model, or would put it; the folder need not exist.
+
+        Raises:
+            ModelError: if it is relative and leaves the folder of the models.
+        """
+        path = Path(model_directory)
+        if path.is_absolute():
+            return path
+        if path.anchor or ".." in path.parts or not path.parts:
+            raise ModelError(
+                f"model directory {str(model_directory)!r} leaves the folder of the models: "
+                "give a name such as 2stems, or an absolute path"
+            )
+        local = Path(self.DEFAULT_MODEL_PATH) / path
+        if not os.environ.get("MODEL_PATH") and not flaw(local):
+            return local
+        return self.home() / path
+
+    def home(self) -> Path:
+        """The folder into which models are downloaded: `MODEL_PATH` if it is set, else `cache`."""
+        chosen = os.environ.get("MODEL_PATH")
+        return Path(chosen).expanduser() if chosen else self.cache()
+
+    def cache(self) -> Path:
+        """This provider's folder in the user's cache."""
+        from platformdirs import user_cache_path
+
+        return user_cache_path("spleeter") / "models"
+
+    @staticmethod
+    def writeProbe(directory: str) -> None:  # noqa: N802 - the original's name
+        """Mark `directory` as a whole model for tools that ask for a `.probe` file."""
+        Path(directory, PROBE).write_text("OK")
+
+    @classmethod
+    def default(cls) -> ModelProvider:
+        """The provider used where none is given: GitHub releases, as the environment says."""
+        from spleeter.model.provider.github import GithubModelProvider
+
+        return GithubModelProvider.from_environ()
+
+    def _provide(self, folder: Path) -> None:
+        """Download `folder`, which is no whole model, unless another process just did."""
+        from spleeter.model.provider.install import locked, refuse_foreign_files
+
+        try:
+            self.require(folder.name)
+        except UnknownModelError as error:
+            raise ModelError(f"no model in {folder}: {flaw(folder)}; {error}") from error
+        refuse_foreign_files(folder)
+        with locked(folder):
+            if not flaw(folder):
+                return
+            self.download(folder.name, str(folder))
+            if reason := flaw(folder):
+                raise DownloadError(f"the download of {folder.name} left no whole model in {folder}: {reason}")
+            self.writeProbe(str(folder))

@@ -1,0 +1,112 @@
+"""Put a model folder in its place whole or not at all, whoever else is trying and whenever the process dies."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from shutil import rmtree
+
+from spleeter.errors import DownloadError, ModelError, SpleeterError
+from spleeter.model.provider.folder import flaw
+from spleeter.model.provider.manifest import Manifest
+from spleeter.utils.logging import logger
+
+_OF_A_RELEASE = re.compile(
+    r"\.probe|\._.*|\.DS_Store|manifest\.json|checkpoint|model\.(index|meta|data-\d{5}-of-\d{5})"
+)
+"""What the released archives hold, and what systems and tools add to them; a training writes other names."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder` between processes and threads; its holder may enter again.
+
+    Raises:
+        DownloadError: if the lock, or something in the block, met an error of the file system.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = folder.resolve()  # one folder, one lock, whatever path leads there
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # A singleton is one object for each path, which is what lets the holder enter again.
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"), is_singleton=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info("waiting for another process that is downloading model %s", folder.name)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+    except SpleeterError:
+        raise
+    except OSError as error:
+        raise DownloadError(
+            f"cannot put a model into {folder}: {error.strerror or error}; "
+            "set MODEL_PATH to a folder that may be written to and has room"
+        ) from error
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`; what it then holds becomes `folder` in one step, if it is a whole model.
+
+    The caller holds the lock of `folder`. If the block raises, `folder` stays as it was.
+
+    Raises:
+        ModelError: if `folder` holds files that a download cannot bring back.
+        DownloadError: if the block leaves no whole model.
+    """
+    refuse_foreign_files(folder)
+    _clear_leftovers(folder)
+    staging = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    staging.mkdir()
+    try:
+        yield staging
+        if reason := flaw(staging):
+            raise DownloadError(f"the download of {folder.name} holds no usable model: {reason}")
+        _publish(staging, folder)
+    finally:
+        rmtree(staging, ignore_errors=True)
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Raise ModelError if replacing `folder` would lose something that a download cannot bring back."""
+    if not folder.exists():
+        return
+    names = {file.name for file in folder.iterdir()} if folder.is_dir() else {folder.name}
+    if others := sorted(name for name in names - _recorded(folder) if not _OF_A_RELEASE.fullmatch(name)):
+        reason = flaw(folder)
+        subject = f"no model in {folder}: {reason}; it" if reason else f"{folder}"
+        raise ModelError(
+            f"{subject} is not replaced by a download because it holds other files ({others[0]}): "
+            "move them away, or use another folder"
+        )
+
+
+def _recorded(folder: Path) -> set[str]:
+    """The names of the files that were downloaded into `folder`, as far as its manifest tells."""
+    try:
+        manifest = Manifest.read(folder)
+    except (ModelError, NotADirectoryError):
+        return set()
+    return set(manifest.files) if manifest else set()
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what processes that died left; the lock says that none of them is alive."""
+    for kind in ("new", "old"):
+        for leftover in folder.parent.glob(f".{escape(folder.name)}.{kind}-*"):
+            rmtree(leftover, ignore_errors=True)
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    staging.rename(folder)
+    rmtree(old, ignore_errors=True)

@@ -1,0 +1,297 @@
+"""A release becomes a verified model, once, whatever the host offers and whoever else asks for it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import spleeter
+from spleeter.errors import DownloadError, ModelError
+from spleeter.model.provider import ModelProvider, released
+from spleeter.model.provider.download import HostUnavailableError
+from spleeter.model.provider.folder import flaw
+from spleeter.model.provider.github import GithubModelProvider
+from spleeter.model.provider.install import locked
+from spleeter.model.provider.manifest import Manifest, damages
+from tests.model.provider.conftest import ARCHIVE, FILES, RELEASE
+from tests.model.provider.models import archive, checkpoint_files, sha256, write_files
+from tests.model.provider.server import Handler, ReleaseHost, answer, damaged, drop_after, slowly
+
+ROOT = Path(spleeter.__file__).parents[1]
+VISIBLE = {name: data for name, data in FILES.items() if not name.startswith("._")}
+
+CLIENT = """
+import logging, sys
+from spleeter.model.provider import released
+from spleeter.model.provider.github import GithubModelProvider
+logging.basicConfig(format="%(message)s", level=logging.INFO)
+released.ARCHIVE_SHA256 = {"2stems": sys.argv[2]}
+print(GithubModelProvider(sys.argv[1], "deezer/spleeter", "v1.4.0").get(sys.argv[3]))
+"""
+
+
+def client(host: ReleaseHost, folder: Path) -> "subprocess.Popen[str]":
+    """Another process that gets 2stems into `folder`."""
+    command = [sys.executable, "-c", CLIENT, host.url, sha256(ARCHIVE), str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def assert_right(folder: Path) -> None:
+    """The folder holds what was released, and what the download adds."""
+    assert {file.name for file in folder.iterdir()} == {*VISIBLE, "manifest.json", ".probe"}
+    assert all((folder / name).read_bytes() == data for name, data in VISIBLE.items())
+    assert damages(folder, {}) == []
+
+
+def test_the_sums_of_the_default_release_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_HOST", "http://127.0.0.1:9")
+    provider = ModelProvider.default()
+    assert isinstance(provider, GithubModelProvider)
+    assert provider.checksum("2stems") == "f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692"
+    assert provider.checksum("4stems") == "3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8"
+    assert provider.checksum("5stems") == "25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218"
+    with pytest.raises(ValueError, match="2stems, 4stems, 5stems"):
+        provider.checksum("laisse-moi-tranquille")
+
+
+def test_a_model_is_downloaded_checked_and_recorded(
+    provider: GithubModelProvider, host: ReleaseHost, place: Path
+) -> None:
+    assert provider.get("2stems") == str(place / "2stems")
+    assert_right(place / "2stems")
+    manifest = Manifest.read(place / "2stems")
+    assert manifest is not None
+    assert (manifest.model, manifest.release) == ("2stems", "v1.4.0")
+    assert manifest.source == f"{host.url}{RELEASE}/2stems.tar.gz"
+    assert manifest.archive_sha256 == sha256(ARCHIVE)
+    assert {name: record.sha256 for name, record in manifest.files.items()} == {
+        name: sha256(data) for name, data in VISIBLE.items()
+    }
+    assert [file.name for file in place.iterdir() if file.name != ".2stems.lock"] == ["2stems"]
+
+
+def test_a_model_that_is_there_needs_no_host(
+    provider: GithubModelProvider, host: ReleaseHost, unreachable: GithubModelProvider
+) -> None:
+    assert unreachable.get(provider.get("2stems"))
+    assert len(host.requests) == 1
+
+
+def test_the_environment_names_the_host_the_repository_and_the_release(
+    host: ReleaseHost, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = "/someone/models/releases/download/v9"
+    host.files = {
+        f"{base}/checksum.json": json.dumps({"mine": sha256(ARCHIVE)}).encode(),
+        f"{base}/mine.tar.gz": ARCHIVE,
+    }
+    monkeypatch.setenv("GITHUB_HOST", f"{host.url}/")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/models")
+    monkeypatch.setenv("GITHUB_RELEASE", "v9")
+    assert ModelProvider.default().get("mine") == str(place / "mine")
+    assert_right(place / "mine")
+    with pytest.raises(ModelError, match=r"release v9 of someone/models has no model '2stems', only mine"):
+        ModelProvider.default().get("2stems")
+
+
+def test_a_host_without_a_scheme_is_https() -> None:
+    named = GithubModelProvider("release.example", "o/r", "v1")
+    assert named._url("x") == "https://release.example/o/r/releases/download/v1/x"
+
+
+@pytest.mark.parametrize("index", [b"[]", b'{"mine": 1}', b'{"mine": "abc"}', b'"mine"', b"\xff"])
+def test_an_unusable_index_is_an_error(host: ReleaseHost, index: bytes) -> None:
+    host.files["/o/r/releases/download/v1/checksum.json"] = index
+    with pytest.raises(DownloadError, match=r"checksum\.json is not"):
+        GithubModelProvider(host.url, "o/r", "v1").checksum("mine")
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "a b", ""])
+def test_an_index_cannot_name_a_path(host: ReleaseHost, name: str) -> None:
+    host.files["/o/r/releases/download/v1/checksum.json"] = json.dumps({name: sha256(ARCHIVE)}).encode()
+    with pytest.raises(ValueError, match="has no model"):
+        GithubModelProvider(host.url, "o/r", "v1").checksum(name)
+
+
+def test_a_missing_archive_is_explained(provider: GithubModelProvider, host: ReleaseHost, place: Path) -> None:
+    host.files.clear()
+    with pytest.raises(DownloadError) as caught:
+        provider.get("2stems")
+    for part in (f"{host.url}{RELEASE}/2stems.tar.gz", "404", "v1.4.0", "deezer/spleeter", "GITHUB_RELEASE"):
+        assert part in str(caught.value)
+    assert host.count("2stems.tar.gz") == 1
+    assert not (place / "2stems").exists()
+
+
+def test_an_unknown_absolute_folder_says_what_is_missing(provider: GithubModelProvider, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model in .*absent: there is no such folder; .*only 2stems, 4stems"):
+        provider.get(str(tmp_path / "deep" / "absent"))
+    assert not (tmp_path / "deep").exists()
+    torn = write_files(tmp_path / "my-model", {"checkpoint": FILES["checkpoint"]})
+    with pytest.raises(ModelError, match=r"model\.index is missing"):
+        provider.get(str(torn))
+
+
+def test_a_released_name_at_the_end_of_an_absolute_folder(provider: GithubModelProvider, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "2stems"
+    assert provider.get(str(folder)) == str(folder)
+    assert_right(folder)
+
+
+def test_damage_on_the_way_is_repaired_or_refused(
+    provider: GithubModelProvider, host: ReleaseHost, place: Path
+) -> None:
+    host.script = [damaged, damaged]
+    with pytest.raises(DownloadError, match="not what was released"):
+        provider.get("2stems")
+    assert [file.name for file in place.iterdir()] == [".2stems.lock"]
+    host.script = [damaged]
+    provider.get("2stems")
+    assert_right(place / "2stems")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../evil": b"x", **FILES},
+        {"/tmp/evil": b"x", **FILES},
+        {name: data for name, data in FILES.items() if name != "model.index"},
+        {**FILES, "model.data-00000-of-00001": b"short"},
+        {f"2stems/{name}": data for name, data in FILES.items()},
+        {},
+    ],
+    ids=["escapes", "absolute", "no index", "short data", "in a folder", "empty"],
+)
+def test_an_archive_that_holds_no_model_leaves_nothing(
+    provider: GithubModelProvider,
+    host: ReleaseHost,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, bytes],
+) -> None:
+    hostile = archive(files)
+    monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(hostile)})
+    host.files[f"{RELEASE}/2stems.tar.gz"] = hostile
+    with pytest.raises(DownloadError):
+        provider.get("2stems")
+    assert set(place.parent.rglob("*")) == {place, place / ".2stems.lock"}
+
+
+def test_a_download_by_force_replaces_a_damaged_model(provider: GithubModelProvider, place: Path) -> None:
+    folder = Path(provider.get("2stems"))
+    (folder / "model.meta").write_bytes(b"grape")
+    assert damages(folder, {}) == ["model.meta is not what was released (sha256 differs)"]
+    provider.download("2stems", str(folder))
+    assert_right(folder)
+    assert {file.name for file in place.iterdir()} == {"2stems", ".2stems.lock"}
+
+
+def test_a_download_by_force_that_fails_keeps_the_model(
+    provider: GithubModelProvider, host: ReleaseHost, place: Path
+) -> None:
+    provider.get("4stems")
+    host.script = [drop_after(1000), *[answer(500)] * 3]
+    with pytest.raises(DownloadError, match="GITHUB_HOST to a mirror"):
+        provider.download("4stems", str(place / "4stems"))
+    assert_right(place / "4stems")
+
+
+def test_a_download_waits_for_the_lock(provider: GithubModelProvider, host: ReleaseHost, place: Path) -> None:
+    thread = threading.Thread(target=provider.download, args=("2stems", str(place / "2stems")))
+    with locked(place / "2stems"):
+        thread.start()
+        thread.join(0.3)  # time to begin, if it could
+        assert not host.requests
+    thread.join()
+    assert_right(place / "2stems")
+
+
+def test_verification_without_a_manifest(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "2stems", checkpoint_files())
+    data = "model.data-00000-of-00001"
+    assert damages(folder, {}) is None
+    assert damages(folder, {"other": "sum"}) is None
+    assert damages(folder, {data: sha256(checkpoint_files()[data])}) == []
+    assert damages(folder, {data: sha256(b"")}) == [f"{data} is not what was released (sha256 differs)"]
+    (folder / "manifest.json").write_text("{}")
+    assert damages(folder, {}) == ["manifest.json is damaged"]
+
+
+def test_progress_reaches_the_end(provider: GithubModelProvider) -> None:
+    seen: list[tuple[int, int | None]] = []
+    provider.progress = lambda done, total: seen.append((done, total))
+    provider.get("2stems")
+    assert seen[-1] == (len(ARCHIVE), len(ARCHIVE))
+
+
+def test_two_processes_download_once(host: ReleaseHost, tmp_path: Path) -> None:
+    """The answer to the first waits until the second has found the lock taken."""
+    second_waits = threading.Event()
+
+    def hold(handler: Handler, body: bytes) -> None:
+        second_waits.wait(20)
+        handler.offer(body)
+
+    host.script = [hold]
+    folder = tmp_path / "both" / "2stems"
+    with client(host, folder) as first:
+        while not host.requests and first.poll() is None:
+            time.sleep(0.01)
+        with client(host, folder) as second:
+            assert second.stderr is not None
+            assert "waiting for another process" in second.stderr.readline()
+            second_waits.set()
+            outputs = first.communicate(timeout=20)[0], second.communicate(timeout=20)[0]
+    assert outputs == (f"{folder}\n", f"{folder}\n")
+    assert host.count("2stems.tar.gz") == 1
+    assert_right(folder)
+
+
+def test_a_process_killed_while_downloading_leaves_nothing_that_passes_for_a_model(
+    host: ReleaseHost, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed" / "2stems"
+    for delay in (0.0, 0.05, 0.1, 0.15):
+        host.script = [slowly(0.5)]
+        n_requests = len(host.requests)
+        with client(host, folder) as process:
+            while len(host.requests) == n_requests and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(delay)
+            process.kill()
+        assert flaw(folder) == "there is no such folder"
+    host.script.clear()
+    with client(host, folder) as process:
+        output, _ = process.communicate(timeout=20)
+    assert output == f"{folder}\n"
+    assert_right(folder)
+    starts = [int((request.range or "=0-").strip("bytes=-")) for request in host.requests]
+    assert starts == sorted(starts), "each goes on where the one before was killed"
+    assert starts[-1] > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_a_process_killed_anywhere_leaves_nothing_that_passes_for_a_model(host: ReleaseHost, tmp_path: Path) -> None:
+    """Killed before each of its calls into the file system in turn; see killed.py."""
+    script = Path(__file__).with_name("killed.py")
+    command = [sys.executable, str(script), host.url, sha256(ARCHIVE), str(tmp_path / "killed")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    n_absent, n_whole = map(int, done.stdout.split())
+    assert n_absent > 20
+    assert n_whole > 0, "the last kills come after the model is in place"
+
+
+def test_an_unreachable_host_says_what_to_do(unreachable: GithubModelProvider) -> None:
+    with pytest.raises(DownloadError) as caught:
+        unreachable.get("4stems")
+    assert isinstance(caught.value.__cause__, HostUnavailableError)
+    for part in ("http://127.0.0.1:9", "GITHUB_HOST", "MODEL_PATH", "spleeter models download 4stems"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
