@@ -1,10 +1,12 @@
 """The choice of the compute device, made once."""
 
+from collections.abc import Callable
+
 import torch
 
 from spleeter.errors import DeviceError
 
-_AVAILABLE = {
+_AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
     "cpu": lambda: True,

@@ -4,8 +4,11 @@
     ├── ConfigurationError       a JSON configuration breaks a rule (also a ValueError)
     ├── DeviceError              the requested device is not there
     ├── ModelError               a model cannot be built or found
+    │   ├── UnknownModelError    none of this name is released (also a ValueError)
     │   ├── CheckpointError      its weights are missing, damaged or of another shape
     │   └── DownloadError        it could not be fetched or verified (also an OSError)
+    │       ├── HostUnavailableError   the host cannot be reached, or keeps failing
+    │       └── RefusedError           the host answered that it does not have it, or does not give it
     ├── AudioError               a sound file cannot be used
     │   ├── DecodeError          reading it failed
     │   └── EncodeError          writing it failed
@@ -31,12 +34,24 @@ class ModelError(SpleeterError):
     """A model cannot be found or built."""
 
 
+class UnknownModelError(ModelError, ValueError):
+    """There is no released model of this name."""
+
+
 class CheckpointError(ModelError):
     """Weights are missing, damaged, or do not fit the configured network."""
 
 
 class DownloadError(ModelError, OSError):
     """A pretrained model could not be fetched, or what was fetched is not what was released."""
+
+
+class HostUnavailableError(DownloadError):
+    """The release host cannot be reached, or keeps answering that it is out of order."""
+
+
+class RefusedError(DownloadError):
+    """The release host answered that it does not have the file, or does not give it."""
 
 
 class AudioError(SpleeterError):

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "spleeter"
 
 # room -> the rooms it may import from (besides itself). Level by level, from the ground up.
 GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
-FILES = {"audio", "model.provider"}
+FILES = {"audio", "model.provider", "model.tensorflow"}
 TORCH = {"device", "spectral", "masking", "model"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
@@ -22,11 +22,12 @@ ALLOWED: dict[str, set[str]] = {
     "utils": GROUND,
     "configuration": GROUND,
     "audio": GROUND,
-    "model.provider": GROUND,
+    "model.tensorflow": GROUND,
+    "model.provider": GROUND | {"model.tensorflow"},
     "device": GROUND,
     "spectral": GROUND,
     "masking": GROUND,
-    "model": GROUND,
+    "model": GROUND | {"model.tensorflow"},
     "selection": GROUND,
     "output": GROUND | {"audio"},
     "separation": GROUND | TORCH,
@@ -35,12 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     "cli": GROUND | FILES | TORCH | {"selection", "output", "separation", "separator", "catalogue"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = {"errors", "types", "configuration", "utils", "audio", "model.provider", "selection", "output"}
+WITHOUT_TORCH = GROUND | FILES | {"selection", "output"}
 
 
 def room_of(module: str) -> str:
     """The room of a module below `spleeter`, e.g. "audio.reader" -> "audio"."""
-    return "model.provider" if module.startswith("model.provider") else module.split(".")[0]
+    names = module.split(".")
+    return ".".join(names[:2]) if names[:2] in (["model", "provider"], ["model", "tensorflow"]) else names[0]
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from typer import Argument, Exit, Option, Typer, echo
 
-from spleeter.cli.console import configure_messages, console
+from spleeter.cli.console import configure_messages
+from spleeter.cli.progress import download_bar
 
 if TYPE_CHECKING:
     from spleeter.configuration import Configuration
@@ -89,7 +89,6 @@ def convert(
         str | None,
         Option(
             "--params_filename",
-            "--params-filename",
             "-p",
             help="The model's configuration.",
             show_default="spleeter:NAME",
@@ -105,31 +104,6 @@ def convert(
     folder = _downloaded(_model_name(model)) if is_name else _existing(Path(model))
     save(output, load_network(folder, configuration), configuration)
     echo(f"{output}: converted from {folder}")
-
-
-@contextmanager
-def download_bar(provider: ModelProvider, name: str) -> Iterator[None]:
-    """Show how far `provider` has come with downloading model `name`; nothing where there is no terminal."""
-    if not console().is_terminal:
-        yield
-        return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=console(), transient=True) as bars:
-        task = bars.add_task(name, total=None, visible=False)
-        provider.progress = lambda done, total: bars.update(task, completed=done, total=total, visible=True)
-        try:
-            yield
-        finally:
-            provider.progress = None
 
 
 class _Finding(NamedTuple):

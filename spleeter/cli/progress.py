@@ -1,4 +1,4 @@
-"""Progress bars: one for the song, one for the batch; nothing where there is no terminal."""
+"""Progress bars, for downloads, songs and batches; nothing where there is no terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from spleeter.cli.console import console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from spleeter.model.provider import ModelProvider
 
 SongProgress = Callable[[int, int | None], None]
 
@@ -68,3 +70,28 @@ def _bars() -> Progress:
         console=console(),
         transient=True,
     )
+
+
+@contextmanager
+def download_bar(provider: ModelProvider, name: str) -> Iterator[None]:
+    """Show how far `provider` has come with downloading model `name`; nothing where there is no terminal."""
+    if not console().is_terminal:
+        yield
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, TimeRemainingColumn(), console=console(), transient=True) as bars:
+        task = bars.add_task(name, total=None, visible=False)
+        provider.progress = lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+        try:
+            yield
+        finally:
+            provider.progress = None

@@ -11,7 +11,7 @@ from typer import Argument, BadParameter, Exit, Option, echo
 from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, console
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.progress import BatchProgress
+from spleeter.cli.progress import BatchProgress, download_bar
 from spleeter.utils.logging import logger
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
 
 def separate(
-    files: Annotated[list[Path], Argument(metavar="FILES OR FOLDERS...", help="Songs, or folders of songs.", show_default=False)],
+    files: Annotated[list[Path], Argument(metavar="FILES OR FOLDERS", help="Songs, or folders of songs.")],
     deprecated_files: Annotated[
         str | None,
         Option("--inputs", "-i", help="No longer supported: name the files directly.", hidden=True),
@@ -37,9 +37,7 @@ def separate(
         Option("--duration", "-d", min=0, help="Separate at most this many seconds.", show_default="all"),
     ] = None,
     offset: Annotated[float, Option("--offset", "-s", min=0, help="Start this many seconds into the song.")] = 0.0,
-    output_path: Annotated[
-        Path, Option("--output_path", "-o", help="Folder to write in.")
-    ] = _DEFAULT_OUTPUT,
+    output_path: Annotated[Path, Option("--output_path", "-o", help="Folder to write in.")] = _DEFAULT_OUTPUT,
     filename_format: Annotated[
         str,
         Option(
@@ -102,6 +100,7 @@ def separate(
     from spleeter.catalogue.jobs import plan, run
     from spleeter.catalogue.songs import find_songs
     from spleeter.configuration import Configuration
+    from spleeter.model.provider import ModelProvider
     from spleeter.output import check_clip
     from spleeter.selection import Selection
 
@@ -118,7 +117,10 @@ def separate(
     todo = [job for job in jobs if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:
-        from spleeter.separator import Separator
+        provider = ModelProvider.default()
+        with download_bar(provider, configuration.model_dir):
+            provider.get(configuration.model_dir)
+        from spleeter.separator import Separator  # here, because torch takes a second to import
 
         separator = Separator(params_filename, MWF=mwf, device=device)
         separator.load()

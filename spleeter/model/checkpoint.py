@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
 from spleeter.model.functions import build, find_builder
-from spleeter.model.tensorflow_bundle import TensorFlowBundle, find_bundle
+from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from spleeter.model.tensorflow_names import Source, is_expendable, sources
 
 WEIGHTS_FILE = "model.safetensors"
@@ -91,7 +91,10 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` make a file beside `path`, then put it in its place."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
+        temporary.touch()  # with the permissions that files have here, which the writer may not give it
+        permissions = temporary.stat().st_mode
         write(temporary)
+        temporary.chmod(permissions)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

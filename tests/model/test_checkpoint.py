@@ -19,7 +19,7 @@ from spleeter.errors import CheckpointError
 from spleeter.model import checkpoint
 from spleeter.model.checkpoint import WEIGHTS_FILE, load_network, save
 from spleeter.model.functions import build
-from spleeter.model.tensorflow_bundle import TensorFlowBundle
+from spleeter.model.tensorflow.bundle import TensorFlowBundle
 from tests.model.bundle_writer import write_bundle
 from tests.model.golden import CASES, GOLDEN, magnitudes, snr
 

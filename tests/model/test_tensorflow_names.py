@@ -9,7 +9,7 @@ from torch import nn
 from spleeter.configuration import Configuration
 from spleeter.model.functions import build, find_builder
 from spleeter.model.functions.unet import unet
-from spleeter.model.tensorflow_bundle import TensorFlowBundle
+from spleeter.model.tensorflow.bundle import TensorFlowBundle
 from spleeter.model.tensorflow_names import Source, is_expendable, sources
 from tests.model.golden import CASES
 

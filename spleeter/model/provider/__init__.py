@@ -5,7 +5,7 @@
     folder.py     is a folder a whole model?          download.py   a URL to a file: resume, retry, verify
     install.py    lock, stage, publish at once        extract.py    a foreign archive, opened with care
     manifest.py   what was downloaded, to verify      wheel.py      2stems where the release host is out of reach
-    released.py   the sums of release v1.4.0          bundle_index.py   how long a checkpoint's files must be
+    released.py   the sums of release v1.4.0
     github.py     all of it together
 """
 
@@ -17,15 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from spleeter.errors import DownloadError, ModelError
+from spleeter.errors import DownloadError, ModelError, UnknownModelError
 from spleeter.model.provider.folder import PROBE, flaw
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
-
-
-class UnknownModelError(ModelError, ValueError):
-    """The provider has no model of this name."""
 
 
 class ModelProvider(ABC):

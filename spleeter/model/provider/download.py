@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spleeter.errors import DownloadError
+from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
 from spleeter.model.provider.manifest import file_sha256
 from spleeter.utils.logging import logger
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from spleeter.model.provider import Progress
 
 _Result = TypeVar("_Result")
-
-
-class HostUnavailableError(DownloadError):
-    """The host could not be reached, or did not keep answering, for as long as there was patience."""
-
-
-class RefusedError(DownloadError):
-    """The host answered that it will not deliver this URL."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from spleeter.errors import DownloadError
-from spleeter.model.provider import ModelProvider, UnknownModelError, released, wheel
-from spleeter.model.provider.download import HostUnavailableError, Patience, RefusedError, fetch, fetch_json
+from spleeter.errors import DownloadError, HostUnavailableError, RefusedError, UnknownModelError
+from spleeter.model.provider import ModelProvider, released, wheel
+from spleeter.model.provider.download import Patience, fetch, fetch_json
 from spleeter.model.provider.extract import extract_tar
 from spleeter.model.provider.install import locked, staged
 from spleeter.model.provider.manifest import Manifest, records

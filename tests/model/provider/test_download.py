@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spleeter.errors import DownloadError
-from spleeter.model.provider.download import HostUnavailableError, Patience, RefusedError, fetch, fetch_json
+from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
+from spleeter.model.provider.download import Patience, fetch, fetch_json
 from tests.model.provider.models import random_bytes, sha256
 from tests.model.provider.server import (
     Behaviour,

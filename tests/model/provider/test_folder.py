@@ -35,7 +35,7 @@ def test_a_torn_file_is_a_flaw_even_with_a_probe(tmp_path: Path, name: str, shar
 def test_an_absent_file_is_a_flaw(tmp_path: Path, name: str) -> None:
     folder = write_files(tmp_path, FILES)
     (folder / name).unlink()
-    assert flaw(folder) == f"{name} is missing"
+    assert name in str(flaw(folder))
 
 
 def test_what_is_no_model_at_all(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_what_is_no_model_at_all(tmp_path: Path) -> None:
 
 def test_the_state_file_decides_which_checkpoint_counts(tmp_path: Path) -> None:
     folder = write_files(tmp_path, {name.replace("model.", "model.ckpt-7."): data for name, data in FILES.items()})
-    assert flaw(folder) == "model.index is missing"
+    assert "model.index" in str(flaw(folder))
     (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
     assert flaw(folder) is None
     (folder / "checkpoint").write_text('model_checkpoint_path: "/where/it/was/trained/model.ckpt-7"\n')

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 import spleeter
-from spleeter.errors import DownloadError, ModelError
+from spleeter.errors import DownloadError, HostUnavailableError, ModelError
 from spleeter.model.provider import ModelProvider, released
-from spleeter.model.provider.download import HostUnavailableError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
 from spleeter.model.provider.install import locked
@@ -133,7 +132,7 @@ def test_an_unknown_absolute_folder_says_what_is_missing(provider: GithubModelPr
         provider.get(str(tmp_path / "deep" / "absent"))
     assert not (tmp_path / "deep").exists()
     torn = write_files(tmp_path / "my-model", {"checkpoint": FILES["checkpoint"]})
-    with pytest.raises(ModelError, match=r"model\.index is missing"):
+    with pytest.raises(ModelError, match=r"there is no model\.index"):
         provider.get(str(torn))
 
 

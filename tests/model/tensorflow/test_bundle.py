@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from spleeter.errors import CheckpointError
-from spleeter.model.tensorflow_bundle import TensorFlowBundle, find_bundle
+from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from tests.model.bundle_writer import DTYPES, field, header, simple_table, write_bundle
 from tests.model.golden import GOLDEN
 

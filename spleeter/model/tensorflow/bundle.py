@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from spleeter.errors import CheckpointError
-from spleeter.model.tensorflow_table import masked_crc, read_table
-from spleeter.model.wire import WireError, read_fields
+from spleeter.model.tensorflow.table import masked_crc, read_table
+from spleeter.model.tensorflow.wire import WireError, read_fields
 
 _STATE_FILE = "checkpoint"
 _USUAL_PREFIX = "model"
@@ -80,6 +80,22 @@ class TensorFlowBundle:
         except ValueError as error:
             raise CheckpointError(f"{self._place(name)} has the impossible shape {entry.shape}") from error
 
+    def missing_data(self) -> str | None:
+        """Which data file is missing or too short, in words and by its length alone; None if all are whole."""
+        for shard in range(self._n_shards):
+            path = self._shard_path(shard)
+            end = max(
+                (entry.offset + entry.size for entry in self._entries.values() if entry.shard == shard), default=0
+            )
+            if not path.is_file():
+                return f"{path.name} is missing"
+            if path.stat().st_size < end:
+                return f"{path.name} has {path.stat().st_size} of {end} bytes"
+        return None
+
+    def _shard_path(self, shard: int) -> Path:
+        return _with_suffix(self.prefix, f".data-{shard:05}-of-{self._n_shards:05}")
+
     def _place(self, name: str) -> str:
         return f"variable {name!r} of the checkpoint {self.prefix}"
 
@@ -96,7 +112,7 @@ class TensorFlowBundle:
         return dtype
 
     def _checked_bytes(self, name: str, entry: _Entry) -> bytes:
-        shard = _with_suffix(self.prefix, f".data-{entry.shard:05}-of-{self._n_shards:05}")
+        shard = self._shard_path(entry.shard)
         try:
             with shard.open("rb") as file:
                 if file.seek(0, 2) < entry.offset + entry.size:

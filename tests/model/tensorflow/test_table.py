@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spleeter.errors import CheckpointError
-from spleeter.model.tensorflow_table import masked_crc, read_table
+from spleeter.model.tensorflow.table import masked_crc, read_table
 from tests.model.bundle_writer import block, simple_table, table, varint
 from tests.model.golden import GOLDEN
 

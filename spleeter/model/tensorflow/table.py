@@ -16,7 +16,7 @@ from typing import NamedTuple
 import google_crc32c
 
 from spleeter.errors import CheckpointError
-from spleeter.model.wire import WireError, read_varint
+from spleeter.model.tensorflow.wire import WireError, read_varint
 
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER_SIZE = 48

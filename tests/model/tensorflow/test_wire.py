@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spleeter.model.wire import WireError, read_fields, read_varint
+from spleeter.model.tensorflow.wire import WireError, read_fields, read_varint
 from tests.model.bundle_writer import field, fixed32, varint
 
 NUMBERS = st.integers(0, 2**64 - 1)
