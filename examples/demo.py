@@ -30,7 +30,7 @@ def find_song() -> Path:
 
 def load(song: Path, streams: list[int]) -> Waveform:
     """The sum of some of a file's audio streams: float32 (samples, channels)."""
-    return np.sum([PyAVAudioAdapter(stream=stream).load(song)[0] for stream in streams], axis=0, dtype=np.float32)
+    return np.stack([PyAVAudioAdapter(stream=stream).load(song)[0] for stream in streams]).sum(axis=0)
 
 
 def sdr(reference: Waveform, estimate: Waveform) -> float:

@@ -1,8 +1,8 @@
 """The types that travel between the layers, and the order of their axes.
 
-    waveform    float32 numpy array (samples, channels), full scale is ±1
-    in torch    (channels, samples); spectra (channels, frames, bins); magnitudes (batch, channels, T, F)
-    stems       one more axis in front, in the order of the configuration's instrument_list
+waveform    float32 numpy array (samples, channels), full scale is ±1
+in torch    (channels, samples); spectra (channels, frames, bins); magnitudes (batch, channels, T, F)
+stems       one more axis in front, in the order of the configuration's instrument_list
 """
 
 from pathlib import Path

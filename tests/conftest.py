@@ -57,8 +57,9 @@ def synthetic_music(n_samples: int, sample_rate: int = 44100, seed: int = 0) -> 
         for frequency in generator.uniform(80, 0.2 * sample_rate, 8)
     )
     clicks = (np.arange(n_samples)[:, None] % (sample_rate // 4) < 30) * generator.uniform(-1, 1, (n_samples, 2))
-    mixture = tones + 3 * clicks + 0.1 * generator.standard_normal((n_samples, 2))
-    return (0.5 * mixture / max(1e-9, np.abs(mixture).max(initial=0.0))).astype(np.float32)
+    mixture: np.ndarray = tones + 3 * clicks + 0.1 * generator.standard_normal((n_samples, 2))
+    waveform: Waveform = (0.5 * mixture / max(1e-9, np.abs(mixture).max(initial=0.0))).astype(np.float32)
+    return waveform
 
 
 @pytest.fixture

@@ -48,13 +48,13 @@ def test_the_format_is_filled_in(song: str, filename_format: str, expected: str)
 
 @pytest.mark.parametrize("filename_format", ["all.wav", "{filename}.{codec}", "I wanna be your lover"])
 def test_stems_may_not_share_a_path(filename_format: str) -> None:
-    with pytest.raises(OutputError, match="several stems one path.*instrument"):
+    with pytest.raises(OutputError, match=r"several stems one path.*instrument"):
         output_paths("song.mp3", "out", ["vocals", "drums"], Codec.WAV, filename_format)
 
 
 @pytest.mark.parametrize("filename_format", ["{artist}/{instrument}", "{instrument", "{}", "{instrument.x}", "{0}"])
 def test_unknown_fields_are_named_with_the_known_ones(filename_format: str) -> None:
-    with pytest.raises(OutputError, match="fields are .*filename.*foldername.*instrument.*codec"):
+    with pytest.raises(OutputError, match=r"fields are .*filename.*foldername.*instrument.*codec"):
         output_paths("song.mp3", "out", ["vocals"], Codec.WAV, filename_format)
 
 
@@ -72,7 +72,7 @@ def test_all_files_appear_at_the_end_and_none_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize("clip", ["clamp", "rescale"])
 def test_an_error_leaves_nothing_and_what_was_there_before(tmp_path: Path, clip: Clip) -> None:
     (tmp_path / "a.wav").write_bytes(b"precious")
-    with pytest.raises(ZeroDivisionError), files(tmp_path, clip=clip) as stems:
+    with pytest.raises(ZeroDivisionError), files(tmp_path, clip=clip) as stems:  # noqa: PT012
         stems.write({"a": noise(), "b": noise()})
         raise ZeroDivisionError
     assert everything_below(tmp_path) == ["a.wav"]

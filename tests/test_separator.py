@@ -204,7 +204,7 @@ def test_the_songs_own_sample_rate_is_kept_on_request(separator: Separator, tmp_
     assert (info.samplerate, info.frames) == (sample_rate, n_samples)
     assert soundfile.info(tmp_path / "models" / "song" / "vocals.wav").samplerate == 44100
     if sample_rate < 44100:  # then resampling to the model's rate and back loses next to nothing of the mixture
-        total = sum(written(tmp_path / "own").values())
+        total = np.stack(list(written(tmp_path / "own").values())).sum(axis=0)
         inner = slice(sample_rate // 10, -sample_rate // 10)
         error = np.mean((total[inner] - mixture[inner]) ** 2) / np.mean(mixture[inner] ** 2)
         assert 10 * np.log10(error) < -25  # the clicks and the noise reach up to the band's very edge
@@ -271,5 +271,5 @@ def test_unknown_models_and_devices_are_named_at_once(tiny_model: Path) -> None:
         Separator("spleeter:2stem")
     with pytest.raises(DeviceError, match="unknown device 'gpu'"):
         Separator(str(tiny_model), device="gpu")
-    with pytest.raises(DeviceError, match="not available|is not there"):
+    with pytest.raises(DeviceError, match=r"not available|is not there"):
         Separator(str(tiny_model), device="cuda:99")
