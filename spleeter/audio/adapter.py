@@ -13,7 +13,7 @@ import numpy as np
 
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import to_n_channels
-from spleeter.errors import AudioError, SpleeterError
+from spleeter.errors import EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, PathLike, Signal, Waveform
 
 
@@ -167,7 +167,7 @@ class AudioAdapter(ABC):
         metadata: AudioMetadata | None = None,
     ) -> AudioWriter:
         """Open a sound file to be written block by block. `encoding` None is decided by the path's extension."""
-        return _WholeWriter(self, path, sample_rate, n_channels, encoding or Encoding(Codec.WAV))
+        return _WholeWriter(self, path, sample_rate, n_channels, encoding)
 
     @classmethod
     def default(cls) -> AudioAdapter:
@@ -192,7 +192,7 @@ class AudioAdapter(ABC):
             adapter_class = getattr(import_module(module_name), class_name)
         except (ImportError, AttributeError, ValueError) as error:
             raise SpleeterError(
-                f"no audio adapter {descriptor!r}: {error}; name a class by its full path, package.module.Class"
+                f"no audio adapter {descriptor!r}: {error}; name its class by the full path, package.module.Class"
             ) from error
         if not (isinstance(adapter_class, type) and issubclass(adapter_class, AudioAdapter)):
             raise SpleeterError(f"{descriptor} is not a subclass of spleeter.audio.adapter.AudioAdapter")
@@ -220,11 +220,18 @@ class _WholeWriter(AudioWriter):
     """The writer of adapters that only know `save`: collects the blocks and saves them on commit."""
 
     def __init__(
-        self, adapter: AudioAdapter, path: PathLike, sample_rate: float, n_channels: int, encoding: Encoding
+        self,
+        adapter: AudioAdapter,
+        path: PathLike,
+        sample_rate: float,
+        n_channels: int,
+        encoding: Encoding | None,
     ) -> None:
-        if encoding.bit_depth is not None:
-            raise AudioError(f"{type(adapter).__name__} has no choice of bit depth; leave it out")
-        self._adapter, self._path, self._sample_rate, self._encoding = adapter, path, sample_rate, encoding
+        if encoding is not None and encoding.bit_depth is not None:
+            raise EncodeError(f"{type(adapter).__name__} has no choice of bit depth; leave it out")
+        self._adapter, self._path, self._sample_rate = adapter, path, sample_rate
+        self._codec = encoding.codec if encoding else None
+        self._bitrate = encoding.bitrate if encoding else None
         self._blocks: list[Waveform] = [np.zeros((0, n_channels), np.float32)]
 
     def write(self, block: Waveform) -> None:
@@ -238,9 +245,7 @@ class _WholeWriter(AudioWriter):
 
     def commit(self) -> None:
         data = np.concatenate(self._blocks)
-        self._adapter.save(
-            self._path, data, self._sample_rate, self._encoding.codec, self._encoding.bitrate
-        )
+        self._adapter.save(self._path, data, self._sample_rate, self._codec, self._bitrate)
 
     def abort(self) -> None:
         self._blocks.clear()

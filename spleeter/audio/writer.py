@@ -1,0 +1,89 @@
+"""A sound file written block by block, which appears at its path once it is complete."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spleeter.audio.adapter import AudioMetadata, AudioWriter
+from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.convertor import StreamResampler, is_finite
+from spleeter.audio.encoder import FFmpegEncoder
+from spleeter.audio.partial import PartialFile
+from spleeter.audio.vorbis import VorbisEncoder
+from spleeter.errors import EncodeError
+from spleeter.types import PathLike, Waveform
+from spleeter.utils.logging import logger
+
+
+class FileWriter(AudioWriter):
+    """Encodes blocks into a hidden file beside the path, which `commit` moves to the path.
+
+    Where the codec cannot hold the sample rate, the sound is resampled to the next higher rate that it can
+    hold, or to its highest; nothing changes in time.
+
+    Args:
+        path: where the file is to appear; its folder must exist.
+        sample_rate: in hertz, a whole number.
+        n_channels: channels of every block.
+        encoding: codec, bit rate, bit depth.
+        metadata: tags and cover; None for none.
+
+    Raises:
+        EncodeError: if the path cannot become a file, or the codec cannot hold such sound.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        sample_rate: float,
+        n_channels: int,
+        encoding: Encoding,
+        metadata: AudioMetadata | None = None,
+    ) -> None:
+        if not 1 <= sample_rate < math.inf or round(sample_rate) != sample_rate:
+            raise EncodeError(f"sample rate {sample_rate} is not one; give whole hertz, e.g. 44100")
+        self._n_channels, self._n_written = n_channels, 0
+        self._file = PartialFile(path)
+        try:
+            encoder = VorbisEncoder if encoding.codec is Codec.OGG else FFmpegEncoder
+            self._encoder = encoder(self._file, round(sample_rate), n_channels, encoding, metadata or AudioMetadata())
+            written = self._encoder.sample_rate
+            self._resampler = StreamResampler(round(sample_rate), written, n_channels)
+            self._file.check()
+        except BaseException:
+            self._file.discard()
+            raise
+        if written != sample_rate:
+            logger.debug(
+                f"{self._file.name}: {encoding.codec} cannot hold {sample_rate:g} Hz, {written} Hz is written"
+            )
+
+    def write(self, block: Waveform) -> None:
+        if block.ndim != 2 or block.shape[1] != self._n_channels:
+            raise self._file.failure(f"a block has shape {block.shape}, not (samples, {self._n_channels})")
+        if not is_finite(block):
+            raise self._file.failure("there are samples that are no numbers (NaN or infinite)")
+        self._n_written += len(block)
+        magnitudes = np.abs(block)
+        self.n_clipped += int(np.count_nonzero(magnitudes > 1.0))
+        self.peak = max(self.peak, float(magnitudes.max(initial=0.0)))
+        self._encode(self._resampler.push(block))
+
+    def _encode(self, block: Waveform) -> None:
+        self._encoder.encode(block)
+        self._file.check()
+
+    def close(self) -> None:
+        if not self._n_written:
+            raise self._file.failure("there is not one sample to write")
+        self._encode(self._resampler.finish())
+        self._encoder.finish()
+        self._file.close()
+
+    def commit(self) -> None:
+        self._file.commit()
+
+    def abort(self) -> None:
+        self._file.discard()

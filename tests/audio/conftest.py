@@ -1,0 +1,59 @@
+"""What the tests of audio share."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spleeter.audio.pyav import PyAVAudioAdapter
+from spleeter.types import Waveform
+
+DiskOf = Callable[[int], AbstractContextManager[None]]
+"""Makes writing fail beyond a number of bytes a file."""
+
+FfmpegDecode = Callable[[Path, int], Waveform]
+"""Decodes a file (path, channels) with the program ffmpeg: an independent opinion."""
+
+
+@pytest.fixture
+def adapter() -> PyAVAudioAdapter:
+    return PyAVAudioAdapter()
+
+
+@pytest.fixture
+def disk_of() -> DiskOf:
+    if importlib.util.find_spec("resource") is None:
+        pytest.skip("this system cannot limit the size of files")
+    import resource
+
+    @contextmanager
+    def limited(n_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+@pytest.fixture(scope="session")
+def ffmpeg_decode() -> FfmpegDecode:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("needs the program ffmpeg on the PATH, as an independent decoder")
+
+    def decode(path: Path, n_channels: int) -> Waveform:
+        command = [program, "-v", "error", "-i", str(path), "-map", "0:a:0", "-f", "f32le", "-"]
+        output = subprocess.run(command, capture_output=True, check=True).stdout
+        return np.frombuffer(output, "<f4").reshape(-1, n_channels)
+
+    return decode

@@ -1,0 +1,59 @@
+"""Which steps between time stamps mean missing sound."""
+
+from fractions import Fraction
+
+import pytest
+
+from spleeter.audio.timeline import Timeline
+
+RATE = 48_000
+EXACT = Fraction(1, RATE)
+
+
+def test_frames_end_to_end_leave_no_gap() -> None:
+    timeline = Timeline(RATE, EXACT)
+    assert [timeline.gap_before(1000 * i, 1000, damaged=False) for i in range(5)] == [0] * 5
+
+
+@pytest.mark.parametrize(("gap", "damaged", "expected"), [(1024, True, 1024), (3, True, 3), (1024, False, 0)])
+def test_after_damage_every_sample_counts_otherwise_only_long_holes(gap: int, damaged: bool, expected: int) -> None:
+    timeline = Timeline(RATE, EXACT)
+    timeline.gap_before(500, 1000, damaged=False)
+    assert timeline.gap_before(1500 + gap, 1000, damaged) == expected
+
+
+def test_a_hole_in_an_undamaged_file_counts_from_a_tenth_of_a_second() -> None:
+    timeline = Timeline(RATE, EXACT)
+    timeline.gap_before(0, 1000, damaged=False)
+    assert timeline.gap_before(1000 + 4800, 1000, damaged=False) == 4800
+
+
+def test_clocks_that_drift_apart_make_no_gap() -> None:
+    timeline = Timeline(RATE, EXACT)  # every frame comes 1 % late: 100 ms are over after ten
+    assert sum(timeline.gap_before(4848 * i, 4800, damaged=False) for i in range(100)) == 0
+
+
+def test_coarse_time_stamps_are_not_taken_at_their_word() -> None:
+    timeline = Timeline(RATE, Fraction(1, 1000))
+    timeline.gap_before(0, 1000, damaged=False)  # ends at 20.83 ms
+    assert timeline.gap_before(22, 1000, damaged=True) == 0
+    assert timeline.gap_before(142, 1000, damaged=True) == 142 * 48 - (22 * 48 + 1000)
+
+
+def test_steps_back_and_missing_time_stamps_make_no_gap() -> None:
+    timeline = Timeline(RATE, EXACT)
+    timeline.gap_before(10_000, 1000, damaged=False)
+    assert timeline.gap_before(0, 1000, damaged=True) == 0
+    assert timeline.gap_before(None, 1000, damaged=True) == 0
+    assert timeline.gap_before(2000 + 500, 1000, damaged=True) == 500
+    assert Timeline(RATE, None).gap_before(99, 10, damaged=True) == 0
+
+
+def test_silence_never_exceeds_the_sound_by_more_than_a_minute() -> None:
+    timeline = Timeline(RATE, EXACT)
+    silence, stamp = 0, 0
+    for _ in range(50):
+        silence += timeline.gap_before(stamp, 1000, damaged=True)
+        stamp += 1000 + 30 * RATE
+    assert silence == 60 * RATE // (30 * RATE) * 30 * RATE
+    assert timeline.gap_before(10**15, 1000, damaged=True) == 0
