@@ -30,7 +30,9 @@ def find_song() -> Path:
 
 def load(song: Path, streams: list[int]) -> Waveform:
     """The sum of some of a file's audio streams: float32 (samples, channels)."""
-    return np.stack([PyAVAudioAdapter(stream=stream).load(song)[0] for stream in streams]).sum(axis=0)
+    waveforms = [PyAVAudioAdapter(stream=stream).load(song)[0] for stream in streams]
+    total: Waveform = np.sum(waveforms, axis=0)
+    return total
 
 
 def sdr(reference: Waveform, estimate: Waveform) -> float:

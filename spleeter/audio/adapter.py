@@ -36,6 +36,8 @@ class AudioReader(ABC):
     """Samples that the blocks are expected to hold in all (an estimate, for progress), None if unknown."""
     source_sample_rate: int
     """Sample rate of the file itself, in hertz."""
+    source_position: int = 0
+    """Samples of the file, at its own rate, that the blocks so far were made from."""
     metadata: AudioMetadata
 
     @abstractmethod
@@ -210,6 +212,7 @@ class _WholeReader(AudioReader):
 
     def blocks(self) -> Iterator[Waveform]:
         if len(self._waveform):
+            self.source_position = len(self._waveform)
             yield self._waveform
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ def _opened_picture(cover: bytes) -> tuple[VideoStream, Packet[Any]] | None:
     try:
         with av.open(io.BytesIO(cover), "r") as file:
             picture = file.streams.video[0]
-            known = picture.codec_context.name in ("mjpeg", "png")
-            return (picture, next(file.demux(picture))) if known else None
+            whole = picture.codec_context.name in ("mjpeg", "png") and picture.codec_context.width
+            return (picture, next(file.demux(picture))) if whole else None
     except (*AV_ERRORS, StopIteration):
         return None

@@ -32,7 +32,13 @@ class PyAVAudioAdapter(AudioAdapter):
     their end, is up to one frame (2048 samples) longer, and that opus always decodes to 48 kHz. A rate
     that a codec cannot hold is resampled to the next that it can; a bit rate, moved to the nearest.
     Tags go into every kind of file as far as it knows them; cover pictures into mp3, m4a, flac and opus.
+
+    Args:
+        stream: which of a file's sound streams to read, from 0 on; None as said above.
     """
+
+    def __init__(self, stream: int | None = None) -> None:
+        self._stream = stream
 
     def load(
         self,
@@ -61,7 +67,7 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: if it cannot be read, holds no sound, or ends before `offset`.
         """
-        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels)
+        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, self._stream)
 
     def save(
         self,

@@ -37,9 +37,10 @@ class FileReader(AudioReader):
         duration: float | None = None,
         sample_rate: float | None = None,
         n_channels: int | None = None,
+        stream: int | None = None,
     ) -> None:
         _check_part(offset, duration, sample_rate)
-        self._source, self._frames = _open_at(path, offset or 0.0)
+        self._source, self._frames = _open_at(path, offset or 0.0, stream)
         self.source_sample_rate = self._frames.sample_rate
         self.sample_rate = round(sample_rate) if sample_rate else self.source_sample_rate
         self.n_channels = n_channels or self._frames.n_channels
@@ -79,6 +80,7 @@ class FileReader(AudioReader):
             skip = max(0, skip - len(block))
             if len(part):
                 self._check_finite(part, position)
+                self.source_position += len(part)
                 yield part
             position += len(part)
             if position == end:
@@ -118,15 +120,17 @@ class FileReader(AudioReader):
         self._source.close()
 
 
-def _open_at(path: str | bytes | os.PathLike[str], offset: float) -> tuple[Source, Frames]:
+def _open_at(
+    path: str | bytes | os.PathLike[str], offset: float, stream: int | None
+) -> tuple[Source, Frames]:
     """Open a file at its beginning, or nearer to `offset` seconds where jumping there loses nothing."""
-    source = Source(path)
+    source = Source(path, stream)
     try:
         frames = Frames(source)
         far = offset > _JUMP_SECONDS and source.can_jump(frames.sample_rate)
         if far and not frames.jump(round(offset * frames.sample_rate)):
             source.close()
-            source = Source(path)
+            source = Source(path, stream)
             frames = Frames(source)
     except BaseException:
         source.close()

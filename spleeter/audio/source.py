@@ -44,7 +44,7 @@ class Source:
         DecodeError: if there is no such file, it cannot be read, or has no sound in it.
     """
 
-    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+    def __init__(self, path: str | bytes | os.PathLike[str], stream: int | None = None) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             raise DecodeError(f"{path!r} is not the path of a sound file")
         self.path = path
@@ -54,12 +54,12 @@ class Source:
         except (OSError, ValueError) as error:
             raise self.failure(reason(error)) from error
         try:
-            self._open_container()
+            self._open_container(stream)
         except BaseException:
             self._file.close()
             raise
 
-    def _open_container(self) -> None:
+    def _open_container(self, stream_number: int | None) -> None:
         self._wav_samples = riff.samples_promised(self._file) if self._file.seekable() else None
         try:
             self._container = av.open(
@@ -69,19 +69,22 @@ class Source:
             self.check()
             empty = self._file.seekable() and self._file.seek(0, os.SEEK_END) == 0
             raise self.failure("the file is empty" if empty else f"not a sound file ({reason(error)})") from error
-        self.stream = self._sound_stream()
+        self.stream = self._sound_stream(stream_number)
         self._held, cover = self._first_packet()
         for stream in self._container.streams:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's pictures
         self.metadata = AudioMetadata(musical_tags(self._container.metadata, self.stream.metadata), cover)
 
-    def _sound_stream(self) -> av.AudioStream:
-        """The first sound stream marked as the default one, else the first that can be decoded."""
+    def _sound_stream(self, number: int | None) -> av.AudioStream:
+        """The asked sound stream; else the first one marked as the default, else the first that can be decoded."""
         streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         if not streams:
             raise self.failure("there is no sound in it that can be decoded")
-        chosen = next((s for s in streams if Disposition.default & s.disposition), streams[0])
+        if number is not None and not 0 <= number < len(streams):
+            raise self.failure(f"it has no sound stream {number}, only {len(streams)} in all, counted from 0")
+        default = next((s for s in streams if Disposition.default & s.disposition), streams[0])
+        chosen = default if number is None else streams[number]
         if chosen.codec_context.name == "flac":
             # Damaged frames are refused rather than played as noise.
             chosen.codec_context.options = {"err_detect": "crccheck+explode"}
