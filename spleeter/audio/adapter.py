@@ -157,7 +157,7 @@ class AudioAdapter(ABC):
         `n_channels` asks for that many channels (mono is copied, more are mixed down or cut);
         None keeps the file's own.
         """
-        waveform, rate = self.load(audio_descriptor, offset, duration, sample_rate)
+        waveform, rate = self.load(audio_descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
         return _WholeReader(waveform if n_channels is None else to_n_channels(waveform, n_channels), int(rate))
 
     def create(

@@ -71,8 +71,7 @@ def codec_of(path: PathLike) -> Codec:
     if extension in set(Codec):
         return Codec(extension)
     raise EncodeError(
-        f"the extension of {name!r} names no codec; use one of {', '.join('.' + c for c in Codec)}, "
-        "or name the codec"
+        f"the extension of {name!r} names no codec; use one of {', '.join('.' + c for c in Codec)}, or name the codec"
     )
 
 

@@ -60,7 +60,8 @@ class Frames:
         if first is None:
             raise source.failure("no sound could be decoded from it")
         self.sample_rate, self.n_channels = first.frame.sample_rate, first.frame.layout.nb_channels
-        self._timeline = Timeline(self.sample_rate, source.stream.time_base)
+        counted = source.stream.codec_context.name != "vorbis"
+        self._timeline = Timeline(self.sample_rate, source.stream.time_base, counted)
         self._origin = source.stream.start_time if first.n_lost else first.frame.pts
         self._timeline.start(self._origin)
 

@@ -120,9 +120,7 @@ class FileReader(AudioReader):
         self._source.close()
 
 
-def _open_at(
-    path: str | bytes | os.PathLike[str], offset: float, stream: int | None
-) -> tuple[Source, Frames]:
+def _open_at(path: str | bytes | os.PathLike[str], offset: float, stream: int | None) -> tuple[Source, Frames]:
     """Open a file at its beginning, or nearer to `offset` seconds where jumping there loses nothing."""
     source = Source(path, stream)
     try:

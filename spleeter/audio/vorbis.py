@@ -17,6 +17,9 @@ _FRAME = 1 << 16
 
 _MAX_CHANNELS = 2  # more would have to be put in Vorbis's own order
 
+_LEAST_RATE, _MOST_RATE = 8_000, 192_000
+"""libvorbis has settings for these, in hertz; beyond them, libsndfile crashes."""
+
 _NOMINAL = {
     1: (48_000, 60_000, 70_000, 80_000, 86_000, 96_000, 110_000, 120_000, 140_000, 160_000, 240_000),
     2: (64_000, 80_000, 96_000, 112_000, 128_000, 160_000, 192_000, 224_000, 256_000, 320_000, 500_000),
@@ -50,12 +53,14 @@ class VorbisEncoder:
     ) -> None:
         if not 1 <= n_channels <= _MAX_CHANNELS:
             raise file.failure(f"ogg holds 1 to {_MAX_CHANNELS} channels, not {n_channels}")
-        self._file, self.sample_rate = file, sample_rate
+        self._file = file
+        self.sample_rate = max(_LEAST_RATE, min(sample_rate, _MOST_RATE))
+        """What the blocks have to be resampled to first."""
         try:
             self._sound = soundfile.SoundFile(
                 file,
                 "w",
-                sample_rate,
+                self.sample_rate,
                 n_channels,
                 format="OGG",
                 subtype="VORBIS",
@@ -63,9 +68,9 @@ class VorbisEncoder:
             )
             for name, field in _TAGS.items():
                 if name in metadata.tags:
-                    setattr(self._sound, field, metadata.tags[name])
+                    setattr(self._sound, field, metadata.tags[name].encode("utf-8", "replace").decode())
         except (soundfile.SoundFileError, ValueError) as error:
-            raise file.failure(f"the ogg encoder cannot do {sample_rate} Hz ({reason(error)})") from error
+            raise file.failure(f"the ogg encoder cannot do {self.sample_rate} Hz ({reason(error)})") from error
 
     def encode(self, block: Waveform) -> None:
         """Encode a block (samples, channels). Raises EncodeError."""

@@ -20,11 +20,14 @@ def sound(n_samples: int, sample_rate: int = 44100, n_channels: int = 2, seed: i
     return waveform
 
 
-def lag(decoded: Waveform, original: Waveform, reach: int = 4096) -> int:
-    """By how many samples `decoded` comes later than `original`: the peak of their cross-correlation."""
-    middle = original[reach:-reach, 0]
-    correlation = fftconvolve(decoded[: len(original), 0], middle[::-1], mode="valid")
-    return int(np.argmax(correlation)) - reach
+def lag(decoded: Waveform, original: Waveform, reach: int = 2500) -> int:
+    """By how many samples `decoded` comes later than `original`: the shift with the least squared error."""
+    middle = original[reach:-reach, 0].astype(np.float64)
+    signal = decoded[: len(original), 0].astype(np.float64)
+    energy = np.concatenate([[0], np.cumsum(signal**2)])
+    energies = energy[len(middle) :] - energy[: -len(middle)]
+    errors = energies - 2 * fftconvolve(signal, middle[::-1], mode="valid")
+    return int(np.argmin(errors)) - reach
 
 
 def snr(decoded: Waveform, original: Waveform) -> float:

@@ -71,7 +71,7 @@ def test_rounding_is_to_the_nearest_even_and_clamped() -> None:
     [(np.uint8, 128, 128), (np.int16, 0, 2**15), (np.int32, 0, 2**31), (np.float64, 0, 1), (np.float32, 0, 1)],
 )
 def test_every_sample_type_is_scaled_to_one(dtype: type, zero: int, full_scale: int) -> None:
-    samples = (zero + full_scale * np.array([[-1.0, -0.5], [0.0, 0.25]])).astype(dtype)
+    samples: np.ndarray = (zero + full_scale * np.array([[-1.0, -0.5], [0.0, 0.25]])).astype(dtype)
     waveform = to_float(samples.T)
     assert waveform.dtype == np.float32
     assert waveform.flags.c_contiguous

@@ -10,6 +10,10 @@ from spleeter.errors import EncodeError
 from tests.audio.conftest import DiskOf
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_nothing_is_seen_before_commit_and_all_of_it_after(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
@@ -22,7 +26,7 @@ def test_nothing_is_seen_before_commit_and_all_of_it_after(tmp_path: Path) -> No
     assert path.read_bytes() == b"old"
     file.commit()
     assert path.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["a.bin"]
+    assert names_in(tmp_path) == ["a.bin"]
 
 
 def test_discarding_leaves_nothing_and_late_writes_do_no_harm(tmp_path: Path) -> None:
@@ -31,7 +35,7 @@ def test_discarding_leaves_nothing_and_late_writes_do_no_harm(tmp_path: Path) ->
     file.write(b"late")
     file.seek(0)
     file.discard()
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_the_file_gets_ordinary_permissions(tmp_path: Path) -> None:
@@ -90,4 +94,4 @@ def test_a_full_disk_is_told_by_check_and_by_close(tmp_path: Path, disk_of: Disk
         with pytest.raises(EncodeError, match="File too large"):
             file.check()
         file.discard()
-        assert os.listdir(tmp_path) == []
+        assert names_in(tmp_path) == []

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -67,7 +68,8 @@ def blocks(adapter: PyAVAudioAdapter, path: object, **part: object) -> list[Wave
 def test_lossless_files_are_read_to_the_bit(name: str, adapter: PyAVAudioAdapter, files: dict[str, Path]) -> None:
     expected, _ = soundfile.read(files[name], dtype="float64", always_2d=True)
     waveform, sample_rate = adapter.load(files[name])
-    assert (waveform.dtype, sample_rate) == (np.float32, RATE)
+    assert waveform.dtype == np.float32
+    assert sample_rate == RATE
     np.testing.assert_array_equal(waveform, expected.astype(np.float32))
 
 
@@ -124,8 +126,8 @@ def test_any_rate_and_number_of_channels(
     waveform, rate = adapter.load(tmp_path / "a.wav")
     assert rate == sample_rate
     np.testing.assert_array_equal(waveform, original)
-    (block,) = blocks(adapter, tmp_path / "a.wav", n_channels=2, sample_rate=44100)
-    assert block.shape == (n_resampled(len(original), sample_rate, 44100), 2)
+    stereo = np.concatenate(blocks(adapter, tmp_path / "a.wav", n_channels=2, sample_rate=44100))
+    assert stereo.shape == (n_resampled(len(original), sample_rate, 44100), 2)
 
 
 def test_channels_are_copied_mixed_or_cut(adapter: PyAVAudioAdapter, tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def write_with_ffmpeg(path: Path, waveform: Waveform, sample_rate: int, codec: s
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=sample_rate)
         assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout = layout  # type: ignore[assignment]
+        stream.codec_context.layout = layout
         frame = av.AudioFrame.from_ndarray(waveform.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.pts = sample_rate, 0
         converted = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate).resample(frame)
@@ -176,7 +178,7 @@ def test_the_sound_of_a_video_is_read(adapter: PyAVAudioAdapter, tmp_path: Path)
         track = container.add_stream("flac", rate=RATE)
         assert isinstance(pictures, av.VideoStream)
         assert isinstance(track, av.AudioStream)
-        track.codec_context.layout = "mono"  # type: ignore[assignment]
+        track.codec_context.layout = "mono"
         for _ in range(10):
             container.mux(pictures.encode(av.VideoFrame(64, 64, "yuv420p")))
         integers = (original * 32768).astype(np.int16)
@@ -190,9 +192,12 @@ def test_the_sound_of_a_video_is_read(adapter: PyAVAudioAdapter, tmp_path: Path)
 
 
 def test_the_mixture_is_read_from_a_file_of_five_streams(adapter: PyAVAudioAdapter) -> None:
-    stempeg = pytest.importorskip("stempeg", reason="needs the five-stream example that stempeg ships")
-    waveform, sample_rate = adapter.load(stempeg.example_stem_path())
-    with av.open(stempeg.example_stem_path()) as container:
+    package = find_spec("stempeg")  # importing it would ask for an ffmpeg
+    if package is None or package.origin is None:
+        pytest.skip("needs the five-stream example that the package stempeg ships")
+    (path,) = (Path(package.origin).parent / "data").glob("*.stem.mp4")
+    waveform, sample_rate = adapter.load(path)
+    with av.open(str(path)) as container:
         frames = [frame.to_ndarray() for frame in container.decode(container.streams.audio[0])]
     expected = np.concatenate(frames, axis=1).T
     assert sample_rate == 44100
@@ -216,7 +221,8 @@ def test_the_original_packages_examples_have_their_exact_length(
 ) -> None:
     waveform, sample_rate = adapter.load(shared / "audio" / name)
     assert waveform.shape == (479832, 1 if "mono" in name else 2)
-    assert (waveform.dtype, sample_rate) == (np.float32, 44100)
+    assert waveform.dtype == np.float32
+    assert sample_rate == 44100
 
 
 def test_a_path_may_be_text_bytes_or_an_object(adapter: PyAVAudioAdapter, files: dict[str, Path]) -> None:
@@ -236,9 +242,10 @@ def test_a_pipe_is_read_from_its_beginning(adapter: PyAVAudioAdapter, files: dic
     if not Path("/dev/stdin").exists():
         pytest.skip("this system has no /dev/stdin")
     code = "from spleeter.audio.pyav import *; print(len(PyAVAudioAdapter().load('/dev/stdin', offset=4.0)[0]))"
-    command = f'cat {files["a.mp3"]} | {sys.executable} -c "{code}"'
-    output = subprocess.run(command, shell=True, capture_output=True, check=True, text=True).stdout
-    assert int(output) == N_SAMPLES - 4 * RATE
+    process = subprocess.run(
+        [sys.executable, "-c", code], input=files["s16.flac"].read_bytes(), capture_output=True, check=False
+    )
+    assert int(process.stdout or b"0") == N_SAMPLES - 4 * RATE, process.stderr.decode()
 
 
 def test_memory_does_not_grow_with_the_length(adapter: PyAVAudioAdapter, tmp_path: Path) -> None:
@@ -269,8 +276,6 @@ def test_memory_does_not_grow_with_the_length(adapter: PyAVAudioAdapter, tmp_pat
 def test_numbers_that_mean_no_part_are_refused(
     part: dict[str, float], adapter: PyAVAudioAdapter, files: dict[str, Path]
 ) -> None:
-    if part == {"sample_rate": 0}:
-        pytest.skip("0 is taken for None, as the original does")
     with pytest.raises(DecodeError, match=str(next(iter(part.values())))):
         blocks(adapter, files["s16.wav"], **part)
 

@@ -15,22 +15,40 @@ def test_frames_end_to_end_leave_no_gap() -> None:
     assert [timeline.gap_before(1000 * i, 1000, damaged=False) for i in range(5)] == [0] * 5
 
 
-@pytest.mark.parametrize(("gap", "damaged", "expected"), [(1024, True, 1024), (3, True, 3), (1024, False, 0)])
-def test_after_damage_every_sample_counts_otherwise_only_long_holes(gap: int, damaged: bool, expected: int) -> None:
+@pytest.mark.parametrize(("gap", "damaged", "expected"), [(1024, True, 1024), (3, True, 3), (479, False, 0)])
+def test_after_damage_every_sample_counts_otherwise_only_holes(gap: int, damaged: bool, expected: int) -> None:
     timeline = Timeline(RATE, EXACT)
     timeline.gap_before(500, 1000, damaged=False)
     assert timeline.gap_before(1500 + gap, 1000, damaged) == expected
 
 
-def test_a_hole_in_an_undamaged_file_counts_from_a_tenth_of_a_second() -> None:
-    timeline = Timeline(RATE, EXACT)
-    timeline.gap_before(0, 1000, damaged=False)
-    assert timeline.gap_before(1000 + 4800, 1000, damaged=False) == 4800
+@pytest.mark.parametrize(
+    ("time_base", "seconds"), [(EXACT, 0.01), (Fraction(1, 90_000), 0.01), (Fraction(1, 1000), 0.1)]
+)
+def test_a_hole_in_an_undamaged_file_counts_from_a_length_on(time_base: Fraction, seconds: float) -> None:
+    for step, counts in ((0.9 * seconds, False), (1.1 * seconds, True)):
+        timeline = Timeline(RATE, time_base)
+        timeline.gap_before(0, 4800, damaged=False)
+        gap = timeline.gap_before(round((0.1 + step) / time_base), 4800, damaged=False)
+        assert gap == pytest.approx(step * RATE if counts else 0, abs=50)
+
+
+def test_guessed_time_stamps_count_from_a_tenth_of_a_second_on() -> None:
+    for step, expected in ((4799, 0), (4800, 4800)):
+        timeline = Timeline(RATE, EXACT, counted=False)
+        timeline.gap_before(0, 1000, damaged=False)
+        assert timeline.gap_before(1000 + step, 1000, damaged=False) == expected
 
 
 def test_clocks_that_drift_apart_make_no_gap() -> None:
-    timeline = Timeline(RATE, EXACT)  # every frame comes 1 % late: 100 ms are over after ten
+    timeline = Timeline(RATE, EXACT)  # every frame comes 1 % late: 10 ms are over after ten
     assert sum(timeline.gap_before(4848 * i, 4800, damaged=False) for i in range(100)) == 0
+
+
+def test_time_stamps_that_tremble_lengthen_nothing() -> None:
+    timeline = Timeline(RATE, EXACT)
+    stamps = [4800 * i + (1000 if i % 2 else 0) for i in range(100)]
+    assert sum(timeline.gap_before(stamp, 4800, damaged=False) for stamp in stamps) == 1000
 
 
 def test_coarse_time_stamps_are_not_taken_at_their_word() -> None:
@@ -45,7 +63,8 @@ def test_steps_back_and_missing_time_stamps_make_no_gap() -> None:
     timeline.gap_before(10_000, 1000, damaged=False)
     assert timeline.gap_before(0, 1000, damaged=True) == 0
     assert timeline.gap_before(None, 1000, damaged=True) == 0
-    assert timeline.gap_before(2000 + 500, 1000, damaged=True) == 500
+    assert timeline.gap_before(2000 + 500, 1000, damaged=True) == 0  # still behind where the line is
+    assert timeline.gap_before(14_000 + 500, 1000, damaged=True) == 500  # four frames from 10,000 on, and a gap
     assert Timeline(RATE, None).gap_before(99, 10, damaged=True) == 0
 
 
