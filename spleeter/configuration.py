@@ -29,6 +29,7 @@ from pydantic_core import ErrorDetails
 
 from spleeter.errors import ConfigurationError
 from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name, is_file_name_part
 
 EMBEDDED_PREFIX = "spleeter:"
 DEFAULT_MODEL_TYPE = "unet.unet"
@@ -107,7 +108,7 @@ def _path_to_text(value: Any) -> Any:
 
 
 def _file_name_part(name: str) -> str:
-    if not name.strip() or name in (".", "..") or any(character in name for character in "/\\\0"):
+    if not is_file_name_part(name):
         raise ValueError("must be usable in a file name: not blank, '.' or '..', without '/', '\\' and NUL")
     return name
 
@@ -453,28 +454,23 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     except FileNotFoundError as error:
         raise ConfigurationError(_not_found(path, is_folder)) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{_name(file)}: byte {error.start} is not UTF-8; save as UTF-8") from error
+        raise ConfigurationError(f"{display_name(file)}: byte {error.start} is not UTF-8; save as UTF-8") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"cannot read configuration file {_name(file)}: {reason}") from error
-    values = _parse(text, _name(file))
+        raise ConfigurationError(f"cannot read configuration file {display_name(file)}: {reason}") from error
+    values = _parse(text, display_name(file))
     if is_folder:
         values["model_dir"] = str(path.resolve())
     elif isinstance(model_dir := values.get("model_dir"), str) and model_dir:
         values["model_dir"] = _beside(file, model_dir)
-    return _name(file), values
-
-
-def _name(path: Path) -> str:
-    """A path for a message: one line, whatever it holds."""
-    return str(path) if str(path).isprintable() else repr(str(path))
+    return display_name(file), values
 
 
 def _not_found(path: Path, is_folder: bool) -> str:
     if is_folder:
-        return f"folder {_name(path)} holds no {MODEL_FOLDER_FILE}: give a model folder or a JSON file"
+        return f"folder {display_name(path)} holds no {MODEL_FOLDER_FILE}: give a model folder or a JSON file"
     hint = _hint(path.name, Configuration.embedded_names(), EMBEDDED_PREFIX)
-    return f"configuration file {_name(path)} not found{hint}"
+    return f"configuration file {display_name(path)} not found{hint}"
 
 
 def _beside(file: Path, model_dir: str) -> str:

@@ -1,5 +1,6 @@
 """The choice of the compute device, made once."""
 
+import re
 from collections.abc import Callable
 
 import torch
@@ -25,7 +26,7 @@ def select_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind, available in _AVAILABLE.items() if available()))
     kind, _, index = name.partition(":")
-    if kind not in _AVAILABLE or (index and not (kind == "cuda" and index.isdecimal())):
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name):
         raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
     if not _AVAILABLE[kind]():
         raise DeviceError(f"device {name!r} is not available on this machine; choose auto or cpu")

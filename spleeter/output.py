@@ -18,12 +18,12 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.errors import EncodeError, OutputError
 from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.logging import logger
+from spleeter.utils.names import FILENAME_FORMAT
 
 Clip: TypeAlias = Literal["clamp", "rescale", "none"]
 """What is done about samples beyond full scale: cut them off, turn all of the song's outputs down by one common
 gain, or leave them (where the format can hold them)."""
 
-FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
 _SPOOL_BLOCK = 1 << 16
 
 
@@ -122,7 +122,6 @@ class StemFiles:
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, IO[bytes]] = {}
         self._made_folders: list[Path] = []
-        self._stack = ExitStack()
         self._n_clipped = dict.fromkeys(paths, 0)
         self._peak = 0.0
 
@@ -185,8 +184,11 @@ class StemFiles:
         missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
         try:
             for parent in reversed(missing):
-                parent.mkdir()
-                self._made_folders.append(parent)
+                with suppress(FileExistsError):  # another song's worker was faster
+                    parent.mkdir()
+                    self._made_folders.append(parent)
+            if not folder.is_dir():
+                raise FileExistsError(0, "a file is in its place")
         except OSError as error:
             raise OutputError(f"cannot make the output folder {folder}: {error.strerror}") from error
 

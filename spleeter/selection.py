@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from spleeter.errors import OutputError
 from spleeter.types import Waveform
+from spleeter.utils.names import is_file_name_part
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Selection:
             _check_known(name, [*instruments, *summed], "stem")
         for name, parts in summed.items():
             _check_new(name, instruments, "mix")
-            if not parts:
-                raise OutputError(f"mix {name!r} names no stems: write NAME=STEM+STEM")
+            if not parts or len(set(parts)) < len(parts):
+                raise OutputError(f"mix {name!r} must name at least one stem, and each once")
             for part in parts:
                 _check_known(part, instruments, f"stem in mix {name!r}")
         if residual is not None:
@@ -92,6 +93,6 @@ def _check_known(name: str, known: Sequence[str], what: str) -> None:
 
 def _check_new(name: str, taken: Sequence[str], what: str) -> None:
     if name in taken:
-        raise OutputError(f"{what} {name!r} has the name of another output; choose a new one")
-    if not name.strip() or name in {".", ".."} or any(char in name for char in "/\\\0"):
+        raise OutputError(f"{what} {name!r} has the name of a stem or of another output; choose a new one")
+    if not is_file_name_part(name):
         raise OutputError(f"{what} {name!r} cannot be part of a file name; choose another name")

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 import torch
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
-from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.configuration import Configuration
 from spleeter.device import select_device
 from spleeter.errors import AudioError, SpleeterError
 from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
-from spleeter.output import FILENAME_FORMAT, Clip, StemFiles, output_paths
+from spleeter.output import Clip, StemFiles, output_paths
 from spleeter.selection import Selection
 from spleeter.separation import Separation
 from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.logging import logger
+from spleeter.utils.names import FILENAME_FORMAT
 from spleeter.utils.prefetch import prefetch
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
 
 Stems: TypeAlias = dict[str, Waveform]
+
+_SLICE = 1 << 18
+"""Samples of a whole waveform that go to the device at once."""
 
 
 class Separator:
@@ -58,6 +63,8 @@ class Separator:
         self._mwf = MWF or self.configuration.MWF
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
+        self._loaded: Separation | None = None
+        self._loading = Lock()
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -75,14 +82,18 @@ class Separator:
         Raises:
             ModelError: if it cannot be had.
         """
-        _ = self._separation
+        with self._loading:
+            if self._loaded is None:
+                folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+                network = load_network(folder, self.configuration)
+                self._loaded = Separation(self.configuration, network, self.device, self._mwf)
+                logger.debug("model %s loaded on %s", folder, self.device)
 
-    @cached_property
+    @property
     def _separation(self) -> Separation:
-        folder = Path(ModelProvider.default().get(self.configuration.model_dir))
-        network = load_network(folder, self.configuration)
-        logger.debug("model %s loaded on %s", folder, self.device)
-        return Separation(self.configuration, network, self.device, self._mwf)
+        self.load()
+        assert self._loaded is not None
+        return self._loaded
 
     def separate(
         self,
@@ -107,31 +118,32 @@ class Separator:
             ModelError: if the model cannot be had.
         """
         checked = self._checked(waveform)
-        blocks = [stems for _, stems in self.separate_blocks([checked], progress=progress, total=len(checked))]
-        empty = np.zeros((0, checked.shape[1]), np.float32)
-        return {name: np.concatenate([empty, *(stems[name] for stems in blocks)]) for name in self.instruments}
+        slices = (checked[first : first + _SLICE] for first in range(0, len(checked), _SLICE))
+        separated = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
+        done = 0
+        for _, stems in _telling(self.separate_blocks(slices), progress, len(checked)):
+            for name, stem in stems.items():
+                separated[name][done : done + len(stem)] = stem
+            done += len(next(iter(stems.values())))
+        return separated
 
-    def separate_blocks(
-        self, blocks: Iterable[Waveform], *, progress: Progress | None = None, total: int | None = None
-    ) -> Iterator[tuple[Waveform, Stems]]:
+    def separate_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[Waveform, Stems]]:
         """Separate a waveform that comes block by block, in memory that does not grow with it.
 
         Args:
-            blocks: float32 (samples, channels) with the model's channels, of any lengths.
-            progress: called after each block, with `total` passed on.
+            blocks: float (samples, channels), of any lengths; each is taken as `separate` takes a waveform.
 
         Yields:
             Consecutive samples of the mixture, and of its stems by instrument, all (samples, channels). Put end to
             end they are, to the last bit, what `separate` gives for the blocks put end to end.
+
+        Raises:
+            AudioError, ModelError: as `separate`.
         """
-        done = 0
-        tensors = (torch.from_numpy(np.ascontiguousarray(block, np.float32)).T for block in blocks)
+        tensors = (torch.from_numpy(self._checked(block).T.copy()) for block in blocks)
         for block in self._separation.separate_blocks(tensors):
             stems = block.stems.transpose(-1, -2).cpu().numpy()
             yield block.mixture.T.cpu().numpy(), dict(zip(self.instruments, stems, strict=True))
-            done += stems.shape[1]
-            if progress is not None:
-                progress(done, total)
 
     def select(
         self,
@@ -186,24 +198,23 @@ class Separator:
         """
         adapter = audio_adapter or AudioAdapter.default()
         chosen = selection or self.select()
-        encoding = Encoding(Codec(codec), bitrate, bit_depth)
+        encoding = Encoding(parse_codec(codec), bitrate, bit_depth)
         paths = output_paths(audio_descriptor, destination, chosen.names, encoding.codec, filename_format)
         self.load()
         n_channels = self.configuration.n_channels
         with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
             rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
-            with StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files:
-                for outputs in self._separated_outputs(reader, chosen, rate, progress):
-                    files.write(outputs)
+            with (
+                StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files,
+                closing(prefetch(reader.blocks())) as decoded,
+                closing(prefetch(self.separate_blocks(decoded))) as separated,
+            ):
+                told = _telling(separated, progress, reader.n_samples)
+                outputs = (chosen.apply(mixture, stems) for mixture, stems in told)
+                at_rate = outputs if rate == self.sample_rate else self._resampled(outputs, chosen.names, reader)
+                for block in at_rate:
+                    files.write(block)
         return paths
-
-    def _separated_outputs(
-        self, reader: AudioReader, selection: Selection, rate: int, progress: Progress | None
-    ) -> Iterator[Stems]:
-        """The selected outputs, block by block, while threads decode and compute ahead."""
-        separated = self.separate_blocks(prefetch(reader.blocks()), progress=progress, total=reader.n_samples)
-        outputs = (selection.apply(mixture, stems) for mixture, stems in prefetch(separated))
-        return outputs if rate == self.sample_rate else self._resampled(outputs, selection.names, reader)
 
     def _resampled(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
         """The outputs at the song's own sample rate, and exactly as long as the song."""
@@ -241,15 +252,13 @@ class Separator:
         Raises:
             OutputError, EncodeError: here, or from `join`.
         """
-        encoding = Encoding(Codec(codec), bitrate)
+        encoding = Encoding(parse_codec(codec), bitrate)
         paths = output_paths(audio_descriptor, destination, sources, encoding.codec, filename_format)
         adapter = audio_adapter or AudioAdapter.default()
-        if self._pool is None:
+        if self._pool is None or synchronous:
             self._save(sources, paths, adapter, encoding)
-            return
-        self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, encoding))
-        if synchronous:
-            self.join()
+        else:
+            self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, encoding))
 
     def _save(
         self,
@@ -272,10 +281,9 @@ class Separator:
             SpleeterError: if one could not be written, or takes longer.
         """
         while self._tasks:
-            try:
-                self._tasks.pop(0).result(timeout)
-            except TimeoutError as error:
-                raise SpleeterError(f"a file is still being written after {timeout} seconds") from error
+            if not wait([self._tasks[0]], timeout).done:
+                raise SpleeterError(f"files are still being written after {timeout} seconds; join again")
+            self._tasks.pop(0).result()
 
     def _checked(self, waveform: np.ndarray) -> Waveform:
         """Check an array from outside, and give it the model's channels."""
@@ -291,6 +299,18 @@ class Separator:
         if not np.isfinite(array).all():
             raise AudioError("the waveform holds NaN or infinite samples; replace them first")
         return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
+
+
+def _telling(
+    blocks: Iterable[tuple[Waveform, Stems]], progress: Progress | None, total: int | None
+) -> Iterator[tuple[Waveform, Stems]]:
+    """Pass blocks on, and tell `progress` after each."""
+    done = 0
+    for mixture, stems in blocks:
+        yield mixture, stems
+        done += len(mixture)
+        if progress is not None:
+            progress(done, total)
 
 
 def _with_length(waveform: Waveform, n_samples: int) -> Waveform:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader
 from spleeter.audio.codec import Codec
+from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import AudioError, ConfigurationError, DecodeError, DeviceError, OutputError, SpleeterError
 from spleeter.separator import Separator
 from spleeter.types import Signal, Waveform
@@ -145,6 +150,17 @@ def test_what_is_no_waveform_is_refused(separator: Separator, waveform: np.ndarr
         separator.separate(waveform)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_a_stream_of_blocks_is_taken_like_a_waveform(separator: Separator, music: Waveform, channels: int) -> None:
+    waveform = np.tile(music, (1, 3))[:, :channels].astype(np.float64)
+    waveform.flags.writeable = False
+    pieces = list(separator.separate_blocks(np.array_split(waveform, 7)))
+    for name, stem in separator.separate(waveform).items():
+        np.testing.assert_array_equal(np.concatenate([stems[name] for _, stems in pieces]), stem)
+    with pytest.raises(AudioError, match="int16"):
+        list(separator.separate_blocks([np.zeros((100, 2), np.int16)]))
+
+
 def test_progress_is_told_to_the_end(separator: Separator) -> None:
     calls: list[tuple[int, int | None]] = []
     waveform = synthetic_music(5 * 44100)
@@ -210,6 +226,78 @@ def test_the_songs_own_sample_rate_is_kept_on_request(separator: Separator, tmp_
         assert 10 * np.log10(error) < -25  # the clicks and the noise reach up to the band's very edge
 
 
+class SlowReader(AudioReader):
+    """Notes whether it is closed while it is being read."""
+
+    sample_rate = source_sample_rate = 44100
+    n_channels, n_samples = 2, None
+    metadata = AudioMetadata()
+    reading = closed_while_reading = False
+
+    def blocks(self) -> Iterator[Waveform]:
+        while True:
+            self.reading = True
+            time.sleep(0.05)
+            self.reading = False
+            yield np.zeros((44100, 2), np.float32)
+
+    def close(self) -> None:
+        self.closed_while_reading |= self.reading
+
+
+def test_an_interruption_stops_the_threads_before_the_file_is_closed(separator: Separator, tmp_path: Path) -> None:
+    reader = SlowReader()
+
+    class SlowAdapter(PyAVAudioAdapter):
+        def open(self, *arguments: object) -> AudioReader:
+            return reader
+
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        separator.separate_to_file("endless.wav", tmp_path / "out", SlowAdapter(), progress=interrupt)
+    assert not reader.closed_while_reading
+    assert threading.active_count() == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_of_files_is_told_in_the_callers_thread(separator: Separator, song: Path, tmp_path: Path) -> None:
+    threads: set[threading.Thread] = set()
+    separator.separate_to_file(song, tmp_path, progress=lambda done, total: threads.add(threading.current_thread()))
+    assert threads == {threading.current_thread()}
+
+
+def test_songs_saved_at_once_into_one_new_folder(tiny_model: Path, tmp_path: Path, music: Waveform) -> None:
+    separator = Separator(str(tiny_model))
+    for round_ in range(20):
+        for number in range(8):
+            folder = tmp_path / f"{round_}" / "deep"
+            separator.save_to_file({"a": music[:100]}, f"{number}.mp3", folder, synchronous=False)
+    separator.join()
+    assert len(list(tmp_path.rglob("a.wav"))) == 160
+
+
+def test_a_join_that_ran_out_of_time_can_be_repeated(
+    tiny_model: Path, tmp_path: Path, music: Waveform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separator, may_save = Separator(str(tiny_model)), threading.Event()
+    save = separator._save
+
+    def save_later(*arguments: Any) -> None:
+        may_save.wait(30)
+        save(*arguments)
+
+    monkeypatch.setattr(separator, "_save", save_later)
+    separator.save_to_file({"a": music}, "song.mp3", tmp_path, synchronous=False)
+    with pytest.raises(SpleeterError, match=r"after 0\.01 seconds"):
+        separator.join(0.01)
+    may_save.set()
+    separator.join()
+    assert (tmp_path / "song" / "a.wav").exists()
+
+
 def test_a_failing_song_leaves_nothing(separator: Separator, tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_text("this is no music")
     with pytest.raises(DecodeError, match=r"song\.mp3"):
@@ -227,10 +315,11 @@ def test_an_interruption_leaves_nothing(separator: Separator, song: Path, tmp_pa
 
 
 class ArrayAdapter(AudioAdapter):
-    """A user's adapter that only knows whole arrays, kept in memory."""
+    """A user's adapter that only knows whole arrays, kept in memory, at the sample rate they have."""
 
-    def __init__(self, waveform: Waveform) -> None:
+    def __init__(self, waveform: Waveform, sample_rate: int = 44100) -> None:
         self.waveform = waveform
+        self.sample_rate = sample_rate
         self.saved: dict[str, np.ndarray] = {}
 
     def load(
@@ -241,7 +330,7 @@ class ArrayAdapter(AudioAdapter):
         sample_rate: float | None = None,
         dtype: bytes | str = b"float32",
     ) -> Signal:
-        return self.waveform, 44100
+        return self.waveform, self.sample_rate
 
     def save(
         self,
@@ -261,6 +350,21 @@ def test_a_users_own_adapter(separator: Separator, tmp_path: Path, music: Wavefo
     assert set(adapter.saved) == set(INSTRUMENTS)
     for name, stem in adapter.saved.items():
         np.testing.assert_array_equal(stem, np.clip(expected[name], -1, 1))
+
+
+def test_a_users_adapter_that_knows_only_its_own_sample_rate(
+    separator: Separator, tmp_path: Path, music: Waveform
+) -> None:
+    adapter = ArrayAdapter(music, 22050)
+    separator.separate_to_file("database://17", tmp_path, adapter)
+    assert {len(stem) for stem in adapter.saved.values()} == {2 * len(music)}
+    separator.separate_to_file("database://17", tmp_path, adapter, keep_sample_rate=True)
+    assert {len(stem) for stem in adapter.saved.values()} == {len(music)}
+
+
+def test_a_users_adapter_that_gives_no_numbers(separator: Separator, tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match=r"database://17: .*NaN"):
+        separator.separate_to_file("database://17", tmp_path, ArrayAdapter(np.full((100, 2), np.nan, np.float32)))
 
 
 # --- construction -----------------------------------------------------------------------------------------------

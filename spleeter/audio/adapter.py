@@ -12,8 +12,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.audio.convertor import to_n_channels
-from spleeter.errors import EncodeError, SpleeterError
+from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to_n_channels
+from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, PathLike, Signal, Waveform
 
 
@@ -155,10 +155,17 @@ class AudioAdapter(ABC):
         """Open a sound to be read block by block; arguments as for `load`.
 
         `n_channels` asks for that many channels (mono is copied, more are mixed down or cut);
-        None keeps the file's own.
+        None keeps the file's own. What `load` gives at another rate than asked for is resampled.
+
+        Raises:
+            DecodeError: if the sound cannot be loaded, or holds NaN or infinite samples.
         """
         waveform, rate = self.load(audio_descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
-        return _WholeReader(waveform if n_channels is None else to_n_channels(waveform, n_channels), int(rate))
+        if not is_finite(waveform):
+            raise DecodeError(f"{audio_descriptor}: it holds samples that are no numbers (NaN or infinite)")
+        if n_channels is not None:
+            waveform = to_n_channels(waveform, n_channels)
+        return _WholeReader(waveform, round(rate), round(sample_rate or rate))
 
     def create(
         self,
@@ -204,16 +211,18 @@ class AudioAdapter(ABC):
 class _WholeReader(AudioReader):
     """The reader of adapters that only know `load`: one block, the whole sound."""
 
-    def __init__(self, waveform: Waveform, sample_rate: int) -> None:
+    def __init__(self, waveform: Waveform, source_sample_rate: int, sample_rate: int) -> None:
         self._waveform = waveform
-        self.sample_rate = self.source_sample_rate = sample_rate
-        self.n_samples, self.n_channels = waveform.shape
+        self.source_sample_rate, self.sample_rate = source_sample_rate, sample_rate
+        self.n_channels = waveform.shape[1]
+        self.n_samples = n_resampled(len(waveform), source_sample_rate, sample_rate)
         self.metadata = AudioMetadata()
 
     def blocks(self) -> Iterator[Waveform]:
         if len(self._waveform):
             self.source_position = len(self._waveform)
-            yield self._waveform
+            resampler = StreamResampler(self.source_sample_rate, self.sample_rate, self.n_channels)
+            yield np.concatenate([resampler.push(self._waveform), resampler.finish()])
 
     def close(self) -> None:
         pass

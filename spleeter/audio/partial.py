@@ -7,9 +7,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from spleeter.audio.failures import display_name, reason
+from spleeter.audio.failures import reason
 from spleeter.errors import EncodeError
 from spleeter.types import PathLike
+from spleeter.utils.names import display_name
 
 
 class PartialFile:

@@ -13,10 +13,11 @@ from av.stream import Discard, Disposition
 
 from spleeter.audio import riff
 from spleeter.audio.adapter import AudioMetadata
-from spleeter.audio.failures import AV_ERRORS, display_name, reason
+from spleeter.audio.failures import AV_ERRORS, reason
 from spleeter.audio.inputfile import InputFile
 from spleeter.audio.metadata import musical_tags
 from spleeter.errors import DecodeError
+from spleeter.utils.names import display_name
 
 _READ_SIZE = 1 << 18
 """Bytes asked from the file at once."""

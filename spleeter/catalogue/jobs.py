@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from spleeter.audio.codec import Codec
-from spleeter.catalogue.songs import Failure
+from spleeter.catalogue.songs import Failure, Song
 from spleeter.errors import OutputError, SpleeterError
 from spleeter.output import output_paths
 from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,25 @@ class Job:
 
 
 def plan(
-    songs: Iterable[Path], destination: Path, names: Iterable[str], codec: Codec, filename_format: str
+    songs: Iterable[Song], destination: Path, names: Iterable[str], codec: Codec, filename_format: str
 ) -> list[Job]:
-    """Give every song its outputs.
+    """Give every song its outputs. Songs found in a folder that are another song's outputs are left out.
 
     Raises:
         OutputError: if two songs would write one path, or one would overwrite another: nothing has been done yet.
     """
     outputs = tuple(names)
-    jobs = [Job(song, output_paths(song, destination, outputs, codec, filename_format)) for song in songs]
+    jobs = {
+        song: Job(song.path, output_paths(song.path, destination, outputs, codec, filename_format)) for song in songs
+    }
+    writers = {_identity(path): job for job in jobs.values() for path in job.outputs.values()}
+    kept = [job for song, job in jobs.items() if song.is_named or writers.get(_identity(job.song), job) is job]
+    _check_conflicts(kept)
+    return kept
+
+
+def _check_conflicts(jobs: Iterable[Job]) -> None:
+    jobs = list(jobs)
     owners = {_identity(job.song): job.song for job in jobs}
     writers: dict[str, Path] = {}
     for job in jobs:
@@ -44,21 +57,22 @@ def plan(
             identity = _identity(path)
             if identity in owners:
                 raise OutputError(
-                    f"an output of {job.song} would overwrite the input {owners[identity]}; choose another "
-                    "output folder or filename format"
+                    f"an output of {display_name(job.song)} would overwrite the input "
+                    f"{display_name(owners[identity])}; choose another output folder or filename format"
                 )
             if identity in writers:
                 raise OutputError(
-                    f"{writers[identity]} and {job.song} would both write {path}; separate them one by one into "
-                    "different output folders, or put {foldername} into the filename format"
+                    f"{display_name(writers[identity])} and {display_name(job.song)} would both write "
+                    f"{display_name(path)}; separate them one by one into different output folders, or put "
+                    "{foldername} into the filename format"
                 )
             writers[identity] = job.song
-    return jobs
 
 
 def _identity(path: Path) -> str:
-    """The same for paths that name the same file, where the platform ignores case too."""
-    return os.path.normcase(path.resolve())
+    """The same for paths that may name the same file, on disks that ignore case and forms of Unicode too."""
+    resolved = os.path.normcase(path.resolve())
+    return unicodedata.normalize("NFC", resolved).casefold() if sys.platform == "darwin" else resolved
 
 
 def run(jobs: Iterable[Job], separate: Callable[[Job], object]) -> list[Failure]:
@@ -75,8 +89,8 @@ def run(jobs: Iterable[Job], separate: Callable[[Job], object]) -> list[Failure]
 
 
 def _failure(song: Path, reason: str) -> Failure:
-    reason = " ".join(reason.split())
-    reason = reason if str(song) in reason else f"{song}: {reason}"
+    reason, name = " ".join(reason.split()), display_name(song)
+    reason = reason if name in reason else f"{name}: {reason}"
     logger.error(reason)
     logger.debug("details of the failure", exc_info=True)
     return Failure(song, reason)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spleeter.utils.names import display_name
+
 EXTENSIONS = frozenset(
     {
         ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".ape", ".au", ".avi", ".caf", ".flac",
@@ -19,6 +21,14 @@ EXTENSIONS = frozenset(
 
 
 @dataclass(frozen=True)
+class Song:
+    """A file to separate; `is_named` if the file itself was asked for, rather than a folder it lies in."""
+
+    path: Path
+    is_named: bool
+
+
+@dataclass(frozen=True)
 class Failure:
     """A song that could not be separated, and the one-line reason."""
 
@@ -26,41 +36,49 @@ class Failure:
     reason: str
 
 
-def find_songs(inputs: Iterable[Path]) -> tuple[list[Path], list[Failure]]:
+def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], list[Failure]]:
     """List the songs that are named, and those below the folders that are named, each once.
 
+    What lies below the folder `destination` is left out where that lies in a folder that is named: it holds stems.
+
     Returns:
-        The songs, in the order of the inputs and sorted by path inside a folder; and the inputs that are not there,
-        cannot be read or hold no songs.
+        The songs, in the order of the inputs and sorted by path inside a folder; and the inputs and folders that
+        are not there, cannot be read or hold no songs.
     """
-    songs: dict[Path, Path] = {}
+    songs: dict[Path, Song] = {}
     failures: list[Failure] = []
     for path in inputs:
         try:
-            found = _songs_below(path)
+            found = _songs_at(path, destination, failures)
         except OSError as error:
-            failures.append(Failure(path, f"{path}: {error.strerror}"))
+            failures.append(_failure(path, error))
             continue
         if not found:
-            failures.append(Failure(path, f"{path}: no sound files in this folder"))
+            failures.append(Failure(path, f"{display_name(path)}: no sound files in this folder"))
         for song in found:
-            songs.setdefault(song.resolve(), song)
+            songs.setdefault(song.path.resolve(), song)
     return list(songs.values()), failures
 
 
-def _songs_below(path: Path) -> list[Path]:
-    if not path.is_dir():
-        path.stat()  # raises if it is not there
-        return [path]
-    return sorted(_walk(path))
+def _songs_at(path: Path, destination: Path, failures: list[Failure]) -> list[Song]:
+    if path.is_dir():
+        return [Song(found, is_named=False) for found in sorted(_walk(path, destination, failures))]
+    path.stat()  # raises if it is not there
+    return [Song(path, is_named=True)]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[Path]:
+    left_out = destination.resolve()
+
     def fail(error: OSError) -> None:
-        raise error
+        failures.append(_failure(Path(error.filename), error))
 
     for root, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and Path(root, name).resolve() != left_out]
         for name in files:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:  # noqa: PTH122
                 yield Path(root, name)
+
+
+def _failure(path: Path, error: OSError) -> Failure:
+    return Failure(path, f"{display_name(path)}: {error.strerror}")

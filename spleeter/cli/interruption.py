@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -10,7 +12,7 @@ from typer import Exit
 
 from spleeter.utils.logging import logger
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interruption:
@@ -21,7 +23,10 @@ class Interruption:
 
     def __init__(self) -> None:
         self._received: int | None = None
-        self._usual = {number: signal.getsignal(number) for number in _SIGNALS}
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._usual = {  # a signal that was told to be ignored stays so
+            number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)
+        }
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has been received."""
@@ -29,7 +34,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS:
+        for number in self._usual:
             signal.signal(number, self._note)
         return self
 
@@ -44,6 +49,8 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
         self._restore()
+        if sys.stderr.isatty():  # written directly: this may have come in the middle of another message
+            os.write(sys.stderr.fileno(), b"\nstopping ...\n")
 
     def _restore(self) -> None:
         for number, handler in self._usual.items():

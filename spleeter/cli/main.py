@@ -48,7 +48,10 @@ def _main(
 
 def entrypoint() -> None:
     """Run the command. Errors are one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminate)
     try:
         app()
     except SpleeterError as error:
@@ -58,7 +61,7 @@ def entrypoint() -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """End on SIGTERM as an error would: files in the making are removed on the way out."""
+    """End on a signal as an error would: files in the making are removed on the way out."""
     sys.exit(128 + signum)
 
 

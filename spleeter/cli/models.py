@@ -44,7 +44,7 @@ def download(
 ) -> None:
     """Download models before they are needed, or repair them; prints their folders."""
     provider = _provider()
-    for name in provider.checksums if names == ["all"] else map(_model_name, names):
+    for name in provider.checksums if "all" in names else map(_model_name, names):
         folder = provider.locate(name)
         with download_bar(provider, name):
             if force:
@@ -96,12 +96,13 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a model's weights from TensorFlow's format to safetensors."""
-    from spleeter.configuration import Configuration
+    from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
     from spleeter.model.checkpoint import load_network, save
 
     is_name = model.removeprefix("spleeter:") in Configuration.embedded_names()
-    configuration = _configuration(model if is_name else Path(model).name, params_filename)
     folder = _downloaded(_model_name(model)) if is_name else _existing(Path(model))
+    own = None if is_name or not (folder / MODEL_FOLDER_FILE).is_file() else str(folder)
+    configuration = _configuration(model if is_name else folder.name, params_filename or own)
     save(output, load_network(folder, configuration), configuration)
     echo(f"{output}: converted from {folder}")
 
@@ -126,7 +127,7 @@ def _inspect(provider: GithubModelProvider, name: str) -> _Finding:
     from spleeter.model.provider.manifest import damages
 
     folder = provider.locate(name)
-    if not folder.exists():
+    if not folder.is_dir():
         return _Finding("not downloaded")
     if reason := flaw(folder):
         return _Finding("incomplete", f": {reason}")
@@ -138,7 +139,7 @@ def _inspect(provider: GithubModelProvider, name: str) -> _Finding:
 
 def _row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
     folder, finding = provider.locate(name), _inspect(provider, name)
-    if not folder.exists():
+    if not folder.is_dir():
         return name, _instruments(name, folder), "", finding.state, ""
     size = sum(file.stat().st_size for file in folder.iterdir())
     return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", finding.state, str(folder)

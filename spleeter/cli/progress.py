@@ -61,9 +61,10 @@ class BatchProgress:
 
 def _bars() -> Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(max_width=40, no_wrap=True)),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),

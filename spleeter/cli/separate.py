@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,11 +14,11 @@ from spleeter.cli.console import configure_messages, console
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress, download_bar
 from spleeter.utils.logging import logger
+from spleeter.utils.names import FILENAME_FORMAT
 
 if TYPE_CHECKING:
     from spleeter.catalogue.jobs import Job
     from spleeter.catalogue.songs import Failure
-
 _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
 
@@ -45,7 +46,7 @@ def separate(
             "-f",
             help="Path of each output below the folder, from {filename}, {foldername}, {instrument} and {codec}.",
         ),
-    ] = "{filename}/{instrument}.{codec}",
+    ] = FILENAME_FORMAT,
     params_filename: Annotated[
         str,
         Option(
@@ -104,7 +105,9 @@ def separate(
     from spleeter.output import check_clip
     from spleeter.selection import Selection
 
-    songs, missing = find_songs(files)
+    if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
+        raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
+    songs, missing = find_songs(files, output_path)
     for failure in missing:
         logger.error(failure.reason)
     if not songs:
@@ -117,12 +120,12 @@ def separate(
     todo = [job for job in jobs if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:
-        provider = ModelProvider.default()
-        with download_bar(provider, configuration.model_dir):
-            provider.get(configuration.model_dir)
         from spleeter.separator import Separator  # here, because torch takes a second to import
 
         separator = Separator(params_filename, MWF=mwf, device=device)
+        provider = ModelProvider.default()
+        with download_bar(provider, configuration.model_dir):
+            provider.get(configuration.model_dir)
         separator.load()
         interruption = Interruption()
         bars = BatchProgress(len(todo), interruption.check)

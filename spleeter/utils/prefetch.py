@@ -2,51 +2,52 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterable
+from typing import TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 
+_Ahead: TypeAlias = queue.Queue[tuple[Item] | BaseException | None]
+"""An item, the error that ended the source, or None at its end."""
 
-def prefetch(source: Iterable[Item], depth: int = 2) -> Iterator[Item]:
+
+def prefetch(source: Iterable[Item], depth: int = 2) -> Generator[Item]:
     """Yield the items of `source`, which a thread works off up to `depth` items ahead.
 
-    An error in `source` is raised here, in its place. Closing this generator stops the thread and closes `source`,
-    and waits for both.
+    An error in `source` is raised here, in its place. Closing this generator stops the thread and waits for it, and
+    closes `source` if it is a generator: do so (`contextlib.closing`) before releasing what `source` reads from.
     """
-    ahead: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(depth)
+    ahead: _Ahead[Item] = queue.Queue(depth)
     stopped = threading.Event()
     worker = threading.Thread(target=_work_off, args=(source, ahead, stopped), daemon=True)
     worker.start()
+    entry: tuple[Item] | BaseException | None = None
     try:
         while (entry := ahead.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
             yield entry[0]
     finally:
+        entry = None  # an error holds this frame: holding it too would make a ring that only the collector opens
         stopped.set()
         while worker.is_alive():  # it may wait for room in the queue
             _drain(ahead)
             worker.join(0.05)
 
 
-def _work_off(
-    source: Iterable[Item], ahead: "queue.Queue[tuple[Item] | BaseException | None]", stopped: threading.Event
-) -> None:
-    iterator = iter(source)
+def _work_off(source: Iterable[Item], ahead: _Ahead[Item], stopped: threading.Event) -> None:
     try:
-        for item in iterator:
+        for item in source:
             ahead.put((item,))
             if stopped.is_set():
                 break
+        if isinstance(source, Generator):
+            source.close()
         ahead.put(None)
     except BaseException as error:  # whatever it is, the consumer is the one to know
         ahead.put(error)
-    finally:
-        if isinstance(iterator, Generator):
-            iterator.close()
 
 
-def _drain(ahead: "queue.Queue[tuple[Item] | BaseException | None]") -> None:
+def _drain(ahead: _Ahead[Item]) -> None:
     while not ahead.empty():
         ahead.get_nowait()

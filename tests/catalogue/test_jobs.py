@@ -7,13 +7,17 @@ import pytest
 
 from spleeter.audio.codec import Codec
 from spleeter.catalogue.jobs import Job, plan, run
+from spleeter.catalogue.songs import Song
 from spleeter.errors import DecodeError, OutputError
 
 FORMAT = "{filename}/{instrument}.{codec}"
 
 
-def jobs(songs: list[str], filename_format: str = FORMAT, destination: str = "out") -> list[Job]:
-    return plan([Path(song) for song in songs], Path(destination), ["vocals", "drums"], Codec.WAV, filename_format)
+def jobs(
+    songs: list[str], filename_format: str = FORMAT, destination: str = "out", is_named: bool = True
+) -> list[Job]:
+    found = [Song(Path(song), is_named) for song in songs]
+    return plan(found, Path(destination), ["vocals", "drums"], Codec.WAV, filename_format)
 
 
 def test_every_song_has_its_own_outputs() -> None:
@@ -41,6 +45,14 @@ def test_conflicts_are_seen_through_different_spellings() -> None:
 def test_no_input_is_overwritten() -> None:
     with pytest.raises(OutputError, match=r"overwrite the input .*vocals\.wav"):
         jobs(["music/vocals.wav"], "{instrument}.{codec}", destination="music")
+
+
+def test_stems_of_a_song_that_lie_in_its_folder_are_no_songs() -> None:
+    songs = ["music/a.wav", "music/a/vocals.wav", "music/a/drums.wav", "music/b.wav"]
+    planned = jobs(songs, destination="music", is_named=False)
+    assert [str(job.song) for job in planned] == ["music/a.wav", "music/b.wav"]
+    with pytest.raises(OutputError, match="overwrite the input"):
+        jobs(songs, destination="music", is_named=True)
 
 
 def test_a_job_is_done_when_every_output_is_there(tmp_path: Path) -> None:

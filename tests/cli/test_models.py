@@ -221,9 +221,17 @@ def test_convert_a_model_by_its_name(
     assert_converted(tiny_model, Configuration.load(tiny_model), tmp_path / "converted")
 
 
-def test_convert_what_is_no_model(tmp_path: Path) -> None:
+def test_convert_needs_a_configuration(tmp_path: Path) -> None:
     with pytest.raises(SpleeterError, match="with -p"):
-        run("convert", tmp_path / "absent", tmp_path / "converted")
+        run("convert", GOLDEN / "softmax-unet-2stems-average", tmp_path / "converted")
+
+
+def test_convert_a_folder_takes_its_own_configuration(tmp_path: Path, tiny_model: Path) -> None:
+    run("convert", tiny_model, tmp_path / "converted")
+    assert_converted(tiny_model, Configuration.load(tiny_model), tmp_path / "converted")
+
+
+def test_convert_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no such folder"):
         run("convert", tmp_path / "absent", tmp_path / "converted", "-p", "spleeter:2stems")
     with pytest.raises(ModelError, match="neither"):

@@ -156,7 +156,7 @@ def test_a_failing_song_fails_alone(run: Run, tiny_model: Path, song: Path, out:
     ("arguments", "code", "message"),
     [
         (["missing.wav"], 2, "missing.wav: No such file or directory"),
-        (["-p", "spleeter:2stem", "SONG"], 1, "did you mean 'spleeter:2stems'|2stems"),
+        (["-p", "spleeter:2stem", "SONG"], 1, "did you mean"),
         (["-p", "nothing.json", "SONG"], 1, "nothing.json"),
         (["-p", "MODEL", "--stems", "vocal", "SONG"], 1, "did you mean 'vocals'"),
         (["-p", "MODEL", "--mix", "vocals+drums", "SONG"], 2, "NAME=STEM"),
@@ -205,8 +205,19 @@ def test_clipping_is_said(run: Run, tiny_model: Path, tmp_path: Path, out: Path)
     result = run("separate", "-p", tiny_model, "-o", out, tmp_path / "loud.wav", "--mix", "all=vocals+drums+other")
     assert result.returncode == 0
     assert "warning: samples beyond full scale were cut off" in result.stderr
-    result = run("separate", "-p", tiny_model, "-o", out, tmp_path / "loud.wav", "--clip", "rescale")
-    assert "turned down by" in result.stderr or not result.stderr
+    result = run(
+        "separate",
+        "-p",
+        tiny_model,
+        "-o",
+        out,
+        tmp_path / "loud.wav",
+        "--mix",
+        "all=vocals+drums+other",
+        "--clip",
+        "rescale",
+    )
+    assert "turned down by" in result.stderr
 
 
 @pytest.fixture

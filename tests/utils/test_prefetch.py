@@ -55,9 +55,30 @@ def test_closing_early_closes_the_source_and_its_thread() -> None:
     before = threading.active_count()
     items = prefetch(endless())
     next(items)
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert closed.is_set()
     assert threading.active_count() == before
+
+
+def test_what_is_not_iterable_is_an_error_and_no_hang() -> None:
+    with pytest.raises(TypeError, match="iterable"):
+        next(prefetch(None))  # type: ignore[arg-type]
+
+
+def test_closing_waits_for_a_source_at_work() -> None:
+    at_work = threading.Event()
+
+    def slow() -> Iterator[int]:
+        while True:
+            at_work.set()
+            time.sleep(0.1)
+            at_work.clear()
+            yield 0
+
+    items = prefetch(slow())
+    next(items)
+    items.close()
+    assert not at_work.is_set()
 
 
 def test_nests() -> None:
