@@ -67,11 +67,6 @@ class AudioWriter(ABC):
     The order of calls is `write`* `close` `commit`, with `abort` possible at any point before `commit`.
     """
 
-    n_clipped: int = 0
-    """Samples beyond full scale (|x| > 1) written so far."""
-    peak: float = 0.0
-    """Largest |x| written so far."""
-
     @abstractmethod
     def write(self, block: Waveform) -> None:
         """Append a block (samples, channels), float32. Raises EncodeError."""
@@ -247,9 +242,6 @@ class _WholeWriter(AudioWriter):
         self._blocks: list[Waveform] = [np.zeros((0, n_channels), np.float32)]
 
     def write(self, block: Waveform) -> None:
-        magnitudes = np.abs(block)
-        self.n_clipped += int(np.count_nonzero(magnitudes > 1.0))
-        self.peak = max(self.peak, float(magnitudes.max(initial=0.0)))
         self._blocks.append(block.copy())
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from spleeter.audio.reader import FileReader
 from spleeter.audio.writer import FileWriter
 from spleeter.errors import EncodeError
 from spleeter.types import AudioDescriptor, PathLike, Signal
+from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
 
 _SLICE = 1 << 20
 """Samples of a whole waveform written at once, so that saving it takes little memory more."""
@@ -79,6 +81,8 @@ class PyAVAudioAdapter(AudioAdapter):
     ) -> None:
         """Save a whole waveform (samples, channels) of floats; see `AudioAdapter.save`.
 
+        Samples beyond full scale, which most formats cut off, are counted in a warning.
+
         Raises:
             EncodeError: if it cannot be written; nothing is left behind then.
         """
@@ -96,6 +100,8 @@ class PyAVAudioAdapter(AudioAdapter):
         except BaseException:
             writer.abort()
             raise
+        if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
+            logger.warning("%s: %d samples beyond full scale", display_name(path), n_beyond)
 
     def create(
         self,

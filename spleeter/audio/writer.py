@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from spleeter.audio.adapter import AudioMetadata, AudioWriter
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite
@@ -66,9 +64,6 @@ class FileWriter(AudioWriter):
         if not is_finite(block):
             raise self._file.failure("there are samples that are no numbers (NaN or infinite)")
         self._n_written += len(block)
-        magnitudes = np.abs(block)
-        self.n_clipped += int(np.count_nonzero(magnitudes > 1.0))
-        self.peak = max(self.peak, float(magnitudes.max(initial=0.0)))
         self._encode(self._resampler.push(block))
 
     def _encode(self, block: Waveform) -> None:

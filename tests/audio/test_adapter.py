@@ -62,12 +62,12 @@ def test_paths_that_lead_to_no_adapter_are_refused(path: str) -> None:
 
 def test_ones_own_adapter_can_be_opened() -> None:
     adapter = OwnAdapter()
-    with adapter.open("id", 1.0, 2.0, 3.0, n_channels=3) as reader:
+    with adapter.open("id", 1.0, 2.0, 8000, n_channels=3) as reader:
         assert (reader.sample_rate, reader.n_channels, reader.n_samples) == (8000, 3, 3)
         assert reader.metadata == AudioMetadata()
         (block,) = reader.blocks()
     np.testing.assert_array_equal(block[:, :2], WAVEFORM)
-    assert adapter.loaded == [("id", 1.0, 2.0, 3.0)]
+    assert adapter.loaded == [("id", 1.0, 2.0, 8000)]
 
 
 def test_ones_own_adapter_saves_on_commit_all_that_was_written(tmp_path: Path) -> None:
@@ -76,7 +76,6 @@ def test_ones_own_adapter_saves_on_commit_all_that_was_written(tmp_path: Path) -
     for row in WAVEFORM:
         writer.write(row[None])
     writer.close()
-    assert (writer.n_clipped, writer.peak) == (2, 3.0)
     assert not adapter.saved
     writer.commit()
     ((path, data, sample_rate, codec, bitrate),) = adapter.saved
