@@ -211,8 +211,9 @@ def test_ffmpeg_itself_decodes_the_same(
 ) -> None:
     expected = ffmpeg_decode(files[name], 2)
     waveform, _ = adapter.load(files[name])
-    assert waveform.shape == expected.shape
-    np.testing.assert_allclose(waveform, expected, atol=2e-6)
+    n_padding = len(expected) - len(waveform)
+    assert 0 <= n_padding < (1024 if name.endswith(".m4a") else 1)  # before version 6, ffmpeg keeps AAC's last frame
+    np.testing.assert_allclose(waveform, expected[: len(waveform)], atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["audio_example.mp3", "audio_example_mono.mp3"])

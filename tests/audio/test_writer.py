@@ -141,7 +141,7 @@ def test_ffmpeg_finds_the_sound_in_the_same_place(
     adapter.save(tmp_path / f"a.{codec}", original, 48000)
     theirs = ffmpeg_decode(tmp_path / f"a.{codec}", 2)
     assert lag(theirs, original) == 0
-    assert 0 <= len(theirs) - len(original) < (WMA_FRAME if codec is Codec.WMA else 1)
+    assert 0 <= len(theirs) - len(original) < {Codec.WMA: WMA_FRAME, Codec.M4A: AAC_FRAME}.get(codec, 1)
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -397,3 +397,7 @@ def test_writing_is_quiet(
             adapter.save(tmp_path / f"a.{codec}", sound(5000), 44100)
     assert not caplog.records
     assert capfd.readouterr() == ("", "")
+
+
+AAC_FRAME = 1024
+"""Before version 6, ffmpeg plays an m4a's last frame to its end, beyond what the edit list says."""
