@@ -212,7 +212,7 @@ def test_ffmpeg_itself_decodes_the_same(
     expected = ffmpeg_decode(files[name], 2)
     waveform, _ = adapter.load(files[name])
     n_padding = len(expected) - len(waveform)
-    assert 0 <= n_padding < (1024 if name.endswith(".m4a") else 1)  # before version 6, ffmpeg keeps AAC's last frame
+    assert 0 <= n_padding < (1024 if name.endswith(".m4a") else 1)  # an older ffmpeg keeps AAC's last frame
     np.testing.assert_allclose(waveform, expected[: len(waveform)], atol=2e-6)
 
 

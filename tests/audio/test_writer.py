@@ -400,4 +400,4 @@ def test_writing_is_quiet(
 
 
 AAC_FRAME = 1024
-"""Before version 6, ffmpeg plays an m4a's last frame to its end, beyond what the edit list says."""
+"""An older ffmpeg plays an m4a's last frame to its end, beyond what the edit list says."""
