@@ -174,9 +174,8 @@ def _mixes(mixes: list[str]) -> dict[str, list[str]]:
 def _report(failures: list[Failure], n_asked: int, n_skipped: int, folder: Path) -> None:
     """Say how it went: on a terminal always, else only what failed."""
     if failures and n_asked > 1:
-        logger.error("%d of %d failed:", len(failures), n_asked)
-        for failure in failures:
-            logger.error("  %s", failure.reason)
+        reasons = "".join(f"\n  {failure.reason}" for failure in failures)
+        logger.error("%d of %d failed:%s", len(failures), n_asked, reasons)
     n_done = n_asked - n_skipped - len(failures)
     if console().is_terminal and (n_done or n_skipped):
         skipped = f", {n_skipped} already there" if n_skipped else ""
