@@ -22,6 +22,12 @@ def console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def tell_on_terminal(message: str) -> None:
+    """Print a line that only a person at a terminal wants."""
+    if console().is_terminal:
+        console().print(message, markup=False)
+
+
 class _ConsoleHandler(logging.Handler):
     """Prints records one a line, above a progress bar if there is one."""
 

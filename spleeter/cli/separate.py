@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, BadParameter, Exit, Option, echo
 
 from spleeter.audio.codec import Codec
-from spleeter.cli.console import configure_messages, console
+from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress, download_bar
 from spleeter.utils.logging import logger
@@ -127,6 +127,7 @@ def separate(
         with download_bar(provider, configuration.model_dir):
             provider.get(configuration.model_dir)
         separator.load()
+        tell_on_terminal(f"{params_filename} on {separator.device}")
         interruption = Interruption()
         bars = BatchProgress(len(todo), interruption.check)
 
@@ -177,6 +178,6 @@ def _report(failures: list[Failure], n_asked: int, n_skipped: int, folder: Path)
         reasons = "".join(f"\n  {failure.reason}" for failure in failures)
         logger.error("%d of %d failed:%s", len(failures), n_asked, reasons)
     n_done = n_asked - n_skipped - len(failures)
-    if console().is_terminal and (n_done or n_skipped):
+    if n_done or n_skipped:
         skipped = f", {n_skipped} already there" if n_skipped else ""
-        console().print(f"{n_done} song{'s' * (n_done != 1)} separated into {folder}{skipped}", markup=False)
+        tell_on_terminal(f"{n_done} song{'s' * (n_done != 1)} separated into {folder}{skipped}")
