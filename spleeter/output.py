@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.errors import EncodeError, OutputError
+from spleeter.audio.spool import Spool
+from spleeter.errors import OutputError
 from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
@@ -23,8 +24,6 @@ from spleeter.utils.names import FILENAME_FORMAT
 Clip: TypeAlias = Literal["clamp", "rescale", "none"]
 """What is done about samples beyond full scale: cut them off, turn all of the song's outputs down by one common
 gain, or leave them (where the format can hold them)."""
-
-_SPOOL_BLOCK = 1 << 16
 
 
 def output_paths(
@@ -120,7 +119,8 @@ class StemFiles:
         self._adapter = adapter
         self._format = (sample_rate, n_channels, encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
-        self._spools: dict[str, IO[bytes]] = {}
+        self._spools: dict[str, Spool] = {}
+        self._threads = ThreadPoolExecutor(max(1, len(paths)), thread_name_prefix="spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(paths, 0)
         self._peak = 0.0
@@ -131,7 +131,7 @@ class StemFiles:
             for name, path in self._paths.items():
                 self._make_folders(path.parent)
                 if self._clip == "rescale":
-                    self._spools[name] = _spool(path.parent)
+                    self._spools[name] = Spool(path.parent, self._n_channels)
                 self._writers[name] = self._adapter.create(path, *self._format)
             stack.pop_all()
         return self
@@ -142,10 +142,20 @@ class StemFiles:
             magnitudes = np.abs(block)
             self._peak = max(self._peak, float(magnitudes.max(initial=0.0)))
             self._n_clipped[name] += int(np.count_nonzero(magnitudes > 1.0))
-            if self._clip == "rescale":
-                _spool_write(self._spools[name], block, self._paths[name])
-            else:
-                self._writers[name].write(np.clip(block, -1.0, 1.0) if self._clip == "clamp" else block)
+        self._for_each(lambda name: self._write_one(name, outputs[name]))
+
+    def _write_one(self, name: str, block: Waveform) -> None:
+        if self._clip == "rescale":
+            self._spools[name].write(block)
+        else:
+            self._writers[name].write(np.clip(block, -1.0, 1.0) if self._clip == "clamp" else block)
+
+    def _for_each(self, act: Callable[[str], None]) -> None:
+        """Do something for every output, side by side: encoders work outside of Python's lock."""
+        futures = [self._threads.submit(act, name) for name in self._paths]
+        wait(futures)
+        for future in futures:
+            future.result()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -155,23 +165,24 @@ class StemFiles:
             return
         with ExitStack() as stack:
             stack.callback(self._discard)
-            self._finish()
+            self._for_each(self._finish_one)
+            for writer in self._writers.values():
+                writer.commit()
             stack.pop_all()
+        self._threads.shutdown()
         self._report_clipping()
 
-    def _finish(self) -> None:
-        """Encode what is spooled, complete every file, and only then let them appear."""
-        gain = np.float32(1.0 / max(1.0, self._peak))
-        for name, spool in self._spools.items():
-            with spool:
-                for block in _spooled(spool, self._n_channels):
-                    self._writers[name].write(np.clip(block * gain, -1.0, 1.0))
-        for writer in self._writers.values():
-            writer.close()
-        for writer in self._writers.values():
-            writer.commit()
+    def _finish_one(self, name: str) -> None:
+        """Encode what is spooled, and complete the file; it does not appear yet."""
+        if name in self._spools:
+            gain = np.float32(1.0 / max(1.0, self._peak))
+            for block in self._spools[name].blocks():
+                self._writers[name].write(np.clip(block * gain, -1.0, 1.0))
+            self._spools[name].close()
+        self._writers[name].close()
 
     def _discard(self) -> None:
+        self._threads.shutdown()
         for writer in self._writers.values():
             writer.abort()
         for spool in self._spools.values():
@@ -205,25 +216,3 @@ class StemFiles:
         logger.warning(
             "samples beyond full scale %s: %s; the peak is %+.1f dBFS", done, counts, 20 * log10(self._peak)
         )
-
-
-def _spool(folder: Path) -> IO[bytes]:
-    """A nameless temporary file in the output's folder, where there is room for the outputs at least."""
-    try:
-        return tempfile.TemporaryFile(dir=folder)
-    except OSError as error:
-        raise OutputError(f"cannot write in {folder}: {error.strerror}") from error
-
-
-def _spool_write(spool: IO[bytes], block: Waveform, path: Path) -> None:
-    try:
-        spool.write(np.ascontiguousarray(block, np.float32).data)
-    except OSError as error:
-        raise EncodeError(f"cannot hold {path} in a temporary file: {error.strerror}") from error
-
-
-def _spooled(spool: IO[bytes], n_channels: int) -> Iterator[Waveform]:
-    """The blocks (samples, channels) that a spool holds."""
-    spool.seek(0)
-    while data := spool.read(_SPOOL_BLOCK * n_channels * 4):
-        yield np.frombuffer(data, np.float32).reshape(-1, n_channels)
