@@ -208,7 +208,7 @@ class StemFiles:
         if not clipped:
             return
         done = {
-            "clamp": "were cut off (clip 'rescale' or wav with bit depth 32 keeps them)",
+            "clamp": "were cut off (clip 'rescale', or clip 'none' into wav with bit depth 32, keeps them)",
             "rescale": f"were brought below it, all outputs turned down by {20 * log10(self._peak):.1f} dB",
             "none": "were kept as they are",
         }[self._clip]

@@ -43,13 +43,13 @@ class Selection:
         summed = {name: tuple(parts) for name, parts in (mixes or {}).items()}
         chosen = tuple(instruments if stems is None else stems)
         for name in chosen:
-            _check_known(name, [*instruments, *summed], "stem")
+            _check_known(name, [*instruments, *summed], f"no stem {name!r}")
         for name, parts in summed.items():
             _check_new(name, instruments, "mix")
             if not parts or len(set(parts)) < len(parts):
                 raise OutputError(f"mix {name!r} must name at least one stem, and each once")
             for part in parts:
-                _check_known(part, instruments, f"stem in mix {name!r}")
+                _check_known(part, instruments, f"mix {name!r} names {part!r}")
         if residual is not None:
             _check_new(residual, [*instruments, *summed], "residual")
         selection = cls(tuple(name for name in chosen if name in instruments), summed, residual)
@@ -84,11 +84,11 @@ def _sum(waveforms: Iterator[Waveform]) -> Waveform:
     return total
 
 
-def _check_known(name: str, known: Sequence[str], what: str) -> None:
+def _check_known(name: str, known: Sequence[str], complaint: str) -> None:
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise OutputError(f"no {what} {name!r}: this model gives {', '.join(known)}{hint}")
+        raise OutputError(f"{complaint}, but this model gives {', '.join(known)}{hint}")
 
 
 def _check_new(name: str, taken: Sequence[str], what: str) -> None:

@@ -41,7 +41,7 @@ class Separator:
     """Separates music into stems with one model, which is loaded at its first use and kept.
 
     Args:
-        params_descriptor: "spleeter:NAME", a JSON file, or a folder with a trained model.
+        params_descriptor: "spleeter:NAME", a JSON file, a folder with a trained model, or a `Configuration`.
         MWF: make the stems by multichannel Wiener filtering instead of ratio masks.
         multiprocess: save files that `save_to_file` is given on worker threads.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps"; chosen here, once.
@@ -52,7 +52,7 @@ class Separator:
 
     def __init__(
         self,
-        params_descriptor: str,
+        params_descriptor: str | Path | Configuration,
         MWF: bool = False,
         multiprocess: bool = True,
         *,

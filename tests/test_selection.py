@@ -66,7 +66,7 @@ def test_the_stems_are_not_changed() -> None:
         (["piano"], {}, None, "this model gives vocals, drums, bass, other"),
         (["vocals", "vocals"], {}, None, "twice"),
         ([], {}, None, "no stems chosen"),
-        (None, {"karaoke": ["drum"]}, None, "in mix 'karaoke'.*'drums'"),
+        (None, {"karaoke": ["drum"]}, None, "mix 'karaoke' names 'drum'.*'drums'"),
         (None, {"karaoke": []}, None, "at least one stem"),
         (None, {"karaoke": ["drums", "drums"]}, None, "each once"),
         (None, {"vocals": ["drums"]}, None, "name of a stem or of another output"),

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from spleeter.configuration import Configuration
 from spleeter.model.checkpoint import save
@@ -13,6 +14,7 @@ from spleeter.separator import Separator
 
 def main(model_dir: Path) -> None:
     """Write a model into `model_dir`, and use it."""
+    torch.manual_seed(0)  # for the same fresh weights each time
     configuration = Configuration.load(Path(__file__).with_name("config.json"))
     save(model_dir, build(configuration), configuration)
 

@@ -63,8 +63,8 @@ def _check_conflicts(jobs: Iterable[Job]) -> None:
             if identity in writers:
                 raise OutputError(
                     f"{display_name(writers[identity])} and {display_name(job.song)} would both write "
-                    f"{display_name(path)}; separate them one by one into different output folders, or put "
-                    "{foldername} into the filename format"
+                    f"{display_name(path)}; separate them into different output folders, or choose a filename format "
+                    "that tells them apart, such as -f '{foldername}/{filename}/{instrument}.{codec}'"
                 )
             writers[identity] = job.song
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -49,8 +47,6 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
         self._restore()
-        if sys.stderr.isatty():  # written directly: this may have come in the middle of another message
-            os.write(sys.stderr.fileno(), b"\nstopping ...\n")
 
     def _restore(self) -> None:
         for number, handler in self._usual.items():

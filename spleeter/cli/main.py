@@ -21,6 +21,7 @@ app = Typer(
     help="Music source separation: songs in, stems out.",
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help fits into a terminal of 80 columns, and errors into a line
     pretty_exceptions_enable=False,
     context_settings={
         "help_option_names": ["-h", "--help"],

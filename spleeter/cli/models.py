@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from spleeter.model.provider import ModelProvider
     from spleeter.model.provider.github import GithubModelProvider
 
-app = Typer(help="List, download, verify and convert the pretrained models.", no_args_is_help=True)
+app = Typer(
+    help="List, download, verify and convert the pretrained models.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _NAME = "2stems, 4stems, 5stems, or another model of the release."
 

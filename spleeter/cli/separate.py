@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +15,7 @@ from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress, download_bar
+from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
@@ -23,27 +26,41 @@ _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
 
 def separate(
-    files: Annotated[list[Path], Argument(metavar="FILES OR FOLDERS", help="Songs, or folders of songs.")],
+    files: Annotated[
+        list[Path] | None, Argument(metavar="FILES OR FOLDERS...", help="Songs, or folders of songs.")
+    ] = None,
     deprecated_files: Annotated[
         str | None,
         Option("--inputs", "-i", help="No longer supported: name the files directly.", hidden=True),
     ] = None,
     adapter: Annotated[
-        str, Option("--adapter", "-a", help="Class that reads and writes sound.")
+        str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads and writes sound.")
     ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
-    bitrate: Annotated[str, Option("--bitrate", "-b", help="Bit rate of lossy outputs.")] = "128k",
-    codec: Annotated[Codec, Option("--codec", "-c", help="Format of the outputs.")] = Codec.WAV,
+    bitrate: Annotated[str, Option("--bitrate", "-b", metavar="RATE", help="Bit rate of lossy outputs.")] = "128k",
+    codec: Annotated[Codec, Option("--codec", "-c", case_sensitive=False, help="Format of the outputs.")] = Codec.WAV,
     duration: Annotated[
         float | None,
-        Option("--duration", "-d", min=0, help="Separate at most this many seconds.", show_default="all"),
+        Option(
+            "--duration",
+            "-d",
+            metavar="SECONDS",
+            min=0,
+            help="Separate at most this many seconds.",
+            show_default="all",
+        ),
     ] = None,
-    offset: Annotated[float, Option("--offset", "-s", min=0, help="Start this many seconds into the song.")] = 0.0,
-    output_path: Annotated[Path, Option("--output_path", "-o", help="Folder to write in.")] = _DEFAULT_OUTPUT,
+    offset: Annotated[
+        float, Option("--offset", "-s", metavar="SECONDS", min=0, help="Start this many seconds into the song.")
+    ] = 0.0,
+    output_path: Annotated[
+        Path, Option("--output_path", "-o", metavar="FOLDER", help="Folder to write in.")
+    ] = _DEFAULT_OUTPUT,
     filename_format: Annotated[
         str,
         Option(
             "--filename_format",
             "-f",
+            metavar="FORMAT",
             help="Path of each output below the folder, from {filename}, {foldername}, {instrument} and {codec}.",
         ),
     ] = FILENAME_FORMAT,
@@ -52,26 +69,35 @@ def separate(
         Option(
             "--params_filename",
             "-p",
+            metavar="MODEL",
             help="Model: spleeter:2stems, spleeter:4stems, spleeter:5stems, each also with -16kHz; "
             "or a JSON file, or a folder with a trained model.",
         ),
     ] = "spleeter:2stems",
     mwf: Annotated[bool, Option("--mwf", help="Use multichannel Wiener filtering.")] = False,
-    device: Annotated[str, Option("--device", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[
+        str, Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
     stems: Annotated[
-        str | None, Option("--stems", help="Write only these: vocals,drums.", show_default="all")
+        str | None, Option("--stems", metavar="NAMES", help="Write only these: vocals,drums.", show_default="all")
     ] = None,
     mix: Annotated[
         list[str] | None,
-        Option("--mix", help="Write a sum of stems too: karaoke=drums+bass+other. May be repeated."),
+        Option(
+            "--mix",
+            metavar="NAME=STEM+STEM",
+            help="Write a sum of stems too: karaoke=drums+bass+other. May be repeated.",
+        ),
     ] = None,
     residual: Annotated[
         str | None,
-        Option("--residual", help="Write what is left of the song without the chosen stems, as NAME."),
+        Option(
+            "--residual", metavar="NAME", help="Write what is left of the song without the chosen stems, as NAME."
+        ),
     ] = None,
     bit_depth: Annotated[
         int | None,
-        Option("--bit-depth", help="wav: 16, 24 or 32 (float); flac: 16 or 24.", show_default="16"),
+        Option("--bit-depth", metavar="BITS", help="wav: 16, 24 or 32 (float); flac: 16 or 24.", show_default="16"),
     ] = None,
     clip: Annotated[
         Literal["clamp", "rescale", "none"],
@@ -87,7 +113,7 @@ def separate(
 ) -> None:
     """Separate songs into stems.
 
-    Exit code 0 means that every song was separated, 1 that at least one failed, 2 wrong usage.
+    Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
     """
     configure_messages(verbose)
     if deprecated_files is not None:
@@ -96,6 +122,10 @@ def separate(
             err=True,
         )
         raise Exit(20)
+    if not files:
+        raise BadParameter("name at least one song, or a folder of songs")
+    if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
+        raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.audio.codec import Encoding
     from spleeter.catalogue.jobs import plan, run
@@ -105,24 +135,24 @@ def separate(
     from spleeter.output import check_clip
     from spleeter.selection import Selection
 
-    if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
-        raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     songs, missing = find_songs(files, output_path)
     for failure in missing:
         logger.error(failure.reason)
     if not songs:
         raise Exit(2)
-    configuration = Configuration.load(params_filename)
-    selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
-    check_clip(clip, Encoding(codec, bitrate, bit_depth))
-    audio_adapter = AudioAdapter.get(adapter)
-    jobs = plan(songs, output_path, selection.names, codec, filename_format)
+    with _wrong_usage():
+        configuration = Configuration.load(params_filename)
+        selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
+        check_clip(clip, Encoding(codec, bitrate, bit_depth))
+        audio_adapter = AudioAdapter.get(adapter)
+        jobs = plan(songs, output_path, selection.names, codec, filename_format)
     todo = [job for job in jobs if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:
         from spleeter.separator import Separator  # here, because torch takes a second to import
 
-        separator = Separator(params_filename, MWF=mwf, device=device)
+        with _wrong_usage():
+            separator = Separator(configuration, MWF=mwf, device=device)
         provider = ModelProvider.default()
         with download_bar(provider, configuration.model_dir):
             provider.get(configuration.model_dir)
@@ -154,6 +184,16 @@ def separate(
     _report(failures, n_asked=len(jobs) + len(missing), n_skipped=len(jobs) - len(todo), folder=output_path)
     if failures:
         raise Exit(1)
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    """What fails before any work has started is wrong usage, and has its exit code."""
+    try:
+        yield
+    except SpleeterError as error:
+        logger.error(" ".join(str(error).split()))
+        raise Exit(2) from error
 
 
 def _names(stems: str | None) -> list[str] | None:
