@@ -192,8 +192,8 @@ class StemFiles:
                 folder.rmdir()
 
     def _make_folders(self, folder: Path) -> None:
-        missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
         try:
+            missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
             for parent in reversed(missing):
                 with suppress(FileExistsError):  # another song's worker was faster
                     parent.mkdir()

@@ -65,7 +65,8 @@ def to_float(samples: npt.NDArray[np.generic]) -> Waveform:
     elif np.issubdtype(samples.dtype, np.integer):
         np.multiply(samples, np.float32(2.0 ** (1 - 8 * samples.itemsize)), out=scaled, casting="same_kind")
     else:
-        scaled[...] = samples
+        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which the reader refuses
+            scaled[...] = samples
     return scaled
 
 

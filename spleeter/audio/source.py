@@ -35,6 +35,10 @@ _COUNTING_CONTAINERS = frozenset(("flac", "mp3", "mov", "aiff", "au", "caf", "tt
 """Containers whose header counts the samples (WAV is looked at separately) instead of having FFmpeg guess."""
 
 
+_SCRIPTS = frozenset({"sbg"})
+"""Formats that are texts telling FFmpeg what to synthesise, possibly without end."""
+
+
 class Source:
     """A sound file opened with FFmpeg's libraries, at its beginning.
 
@@ -70,6 +74,8 @@ class Source:
             self.check()
             empty = self._file.seekable() and self._file.seek(0, os.SEEK_END) == 0
             raise self.failure("the file is empty" if empty else f"not a sound file ({reason(error)})") from error
+        if self._container.format.name in _SCRIPTS:
+            raise self.failure("not a sound file (a script for sounds that are made up)")
         self.stream = self._sound_stream(stream_number)
         self._held, cover = self._first_packet()
         for stream in self._container.streams:

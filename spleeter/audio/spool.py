@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ class Spool:
         n_channels: of every block.
 
     Raises:
-        EncodeError: here or by `write`, if the disk does not take it.
+        EncodeError: here, by `write` or by `blocks`, if the disk does not take it.
     """
 
     def __init__(self, folder: Path, n_channels: int) -> None:
@@ -42,13 +43,17 @@ class Spool:
 
     def blocks(self) -> Iterator[Waveform]:
         """Yield what was written, from the beginning, in blocks (samples, channels)."""
-        self._file.seek(0)
+        try:
+            self._file.seek(0)  # writes out what is buffered
+        except OSError as error:
+            raise self._failure(error) from error
         while data := self._file.read(_BLOCK * self._n_channels * 4):
             yield np.frombuffer(data, np.float32).reshape(-1, self._n_channels)
 
     def close(self) -> None:
-        """Throw it away. May be called twice."""
-        self._file.close()
+        """Throw it away. Never raises; may be called twice."""
+        with suppress(OSError):  # there may be no room for what is still buffered
+            self._file.close()
 
     def _failure(self, error: OSError) -> EncodeError:
         return EncodeError(f"cannot keep a temporary file in {display_name(self._folder)}: {error.strerror}")

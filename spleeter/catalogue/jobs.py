@@ -27,7 +27,7 @@ class Job:
     @property
     def is_done(self) -> bool:
         """Whether every output is already there."""
-        return all(path.exists() for path in self.outputs.values())
+        return all(path.is_file() for path in self.outputs.values())
 
 
 def plan(
@@ -71,7 +71,7 @@ def _check_conflicts(jobs: Iterable[Job]) -> None:
 
 def _identity(path: Path) -> str:
     """The same for paths that may name the same file, on disks that ignore case and forms of Unicode too."""
-    resolved = os.path.normcase(path.resolve())
+    resolved = os.path.normcase(os.path.realpath(path))
     return unicodedata.normalize("NFC", resolved).casefold() if sys.platform == "darwin" else resolved
 
 

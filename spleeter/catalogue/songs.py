@@ -45,7 +45,7 @@ def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], l
         The songs, in the order of the inputs and sorted by path inside a folder; and the inputs and folders that
         are not there, cannot be read or hold no songs.
     """
-    songs: dict[Path, Song] = {}
+    songs: dict[str, Song] = {}
     failures: list[Failure] = []
     for path in inputs:
         try:
@@ -56,7 +56,7 @@ def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], l
         if not found:
             failures.append(Failure(path, f"{display_name(path)}: no sound files in this folder"))
         for song in found:
-            songs.setdefault(song.path.resolve(), song)
+            songs.setdefault(os.path.realpath(song.path), song)
     return list(songs.values()), failures
 
 
@@ -68,13 +68,15 @@ def _songs_at(path: Path, destination: Path, failures: list[Failure]) -> list[So
 
 
 def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[Path]:
-    left_out = destination.resolve()
+    left_out = os.path.realpath(destination)
 
     def fail(error: OSError) -> None:
         failures.append(_failure(Path(error.filename), error))
 
     for root, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".") and Path(root, name).resolve() != left_out]
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != left_out
+        ]
         for name in files:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:  # noqa: PTH122
                 yield Path(root, name)

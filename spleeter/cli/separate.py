@@ -27,7 +27,7 @@ _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
 def separate(
     files: Annotated[
-        list[Path] | None, Argument(metavar="FILES OR FOLDERS...", help="Songs, or folders of songs.")
+        list[Path] | None, Argument(metavar="FILES OR FOLDERS...", readable=False, help="Songs, or folders of songs.")
     ] = None,
     deprecated_files: Annotated[
         str | None,
