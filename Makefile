@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install lint types unit clean
+.PHONY: demo test install lint types model unit clean
 
 demo: install
 	$(BIN)/python examples/demo.py demo-output
 
-test: install lint types unit
+test: install lint types model unit
 
 lint: install
 	$(BIN)/ruff check .
@@ -17,6 +17,10 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+
+# For the tests against the original's recordings; where it cannot be had they are skipped.
+model: install
+	-$(BIN)/spleeter models download 2stems
 
 unit: install
 	$(BIN)/python -m pytest
