@@ -17,7 +17,7 @@ from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress, download_bar
 from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger
-from spleeter.utils.names import FILENAME_FORMAT
+from spleeter.utils.names import FILENAME_FORMAT, display_name
 
 if TYPE_CHECKING:
     from spleeter.catalogue.jobs import Job
@@ -162,7 +162,7 @@ def separate(
         bars = BatchProgress(len(todo), interruption.check)
 
         def separate_one(job: Job) -> None:
-            with bars.song(job.song.name) as progress:
+            with bars.song(display_name(job.song.name)) as progress:
                 separator.separate_to_file(
                     job.song,
                     output_path,
