@@ -259,7 +259,7 @@ def test_an_interruption_stops_the_threads_before_the_file_is_closed(separator: 
     with pytest.raises(KeyboardInterrupt):
         separator.separate_to_file("endless.wav", tmp_path / "out", SlowAdapter(), progress=interrupt)
     assert not reader.closed_while_reading
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # others may end meanwhile
     assert not (tmp_path / "out").exists()
 
 

@@ -57,7 +57,7 @@ def test_closing_early_closes_the_source_and_its_thread() -> None:
     next(items)
     items.close()
     assert closed.is_set()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # others may end meanwhile
 
 
 def test_what_is_not_iterable_is_an_error_and_no_hang() -> None:
