@@ -284,9 +284,10 @@ def test_bad_files_leave_no_thread_and_no_file_open(tiny_model: Path, tmp_path: 
     inputs = [one for one in INPUTS if one.group in ("numbers", "flac", "mp4", "mp3", "lying")]
     songs = [written(tmp_path / one.name, one.make()) for one in inputs]
     spleeter("-p", tiny_model, "-o", tmp_path / "first", songs[0])
-    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    n_threads, n_open = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     spleeter("-p", tiny_model, "-o", tmp_path / "out", *songs)
-    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert threading.active_count() <= n_threads  # others may end meanwhile
+    assert len(list(Path("/proc/self/fd").iterdir())) <= n_open
 
 
 TAGS = [one for one in INPUTS if one.group == "tags"]
