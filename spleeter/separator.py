@@ -121,7 +121,7 @@ class Separator:
         slices = (checked[first : first + _SLICE] for first in range(0, len(checked), _SLICE))
         separated = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
         done = 0
-        for _, stems in _telling(self.separate_blocks(slices), progress, len(checked)):
+        for _, stems in _telling(self._separated(slices), progress, len(checked)):
             for name, stem in stems.items():
                 separated[name][done : done + len(stem)] = stem
             done += len(next(iter(stems.values())))
@@ -140,7 +140,11 @@ class Separator:
         Raises:
             AudioError, ModelError: as `separate`.
         """
-        tensors = (torch.from_numpy(self._checked(block).T.copy()) for block in blocks)
+        return self._separated(self._checked(block) for block in blocks)
+
+    def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
+        """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
+        tensors = (torch.from_numpy(block.T.copy()) for block in blocks)
         for block in self._separation.separate_blocks(tensors):
             stems = block.stems.transpose(-1, -2).cpu().numpy()
             yield block.mixture.T.cpu().numpy(), dict(zip(self.instruments, stems, strict=True))
@@ -207,7 +211,7 @@ class Separator:
             with (
                 StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files,
                 closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(self.separate_blocks(decoded))) as separated,
+                closing(prefetch(self._separated(decoded))) as separated,
             ):
                 told = _telling(separated, progress, reader.n_samples)
                 outputs = (chosen.apply(mixture, stems) for mixture, stems in told)
