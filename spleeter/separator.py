@@ -144,10 +144,10 @@ class Separator:
 
     def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
-        tensors = (torch.from_numpy(block.T.copy()) for block in blocks)
+        tensors = (torch.from_numpy(block.T) for block in blocks)
         for block in self._separation.separate_blocks(tensors):
             stems = block.stems.transpose(-1, -2).cpu().numpy()
-            yield block.mixture.T.cpu().numpy(), dict(zip(self.instruments, stems, strict=True))
+            yield block.mixture.T.numpy(), dict(zip(self.instruments, stems, strict=True))
 
     def select(
         self,

@@ -22,15 +22,20 @@ def ratio_masks(magnitudes: Tensor, exponent: float) -> Tensor:
         Masks (stems, ..., F) in [0, 1].
     """
     powers = magnitudes**exponent
-    return (powers + EPSILON / len(magnitudes)) / (powers.sum(dim=0) + EPSILON)
+    total = powers.sum(dim=0).add_(EPSILON)
+    return powers.add_(EPSILON / len(magnitudes)).div_(total)
 
 
-def extend_mask(mask: Tensor, n_bins: int, extension: str) -> Tensor:
-    """Extend masks (..., F) to all the STFT's bins: (..., n_bins).
+def apply_mask(mask: Tensor, spectra: Tensor, extension: str) -> Tensor:
+    """Let through of spectra (..., bins) what a mask (..., F) of the lowest F bins says.
 
-    Above the network's F bins, "zeros" lets nothing through, and "average" lets through the mean of the frame's
-    mask below.
+    Above them, `extension` "zeros" lets nothing through, and "average" the mean of the frame's mask below.
     """
-    missing = (*mask.shape[:-1], n_bins - mask.shape[-1])
-    above = mask.new_zeros(()) if extension == "zeros" else mask.mean(dim=-1, keepdim=True)
-    return torch.cat([mask, above.expand(missing)], dim=-1)
+    F = mask.shape[-1]
+    masked = torch.empty_like(spectra)
+    torch.mul(spectra[..., :F], mask, out=masked[..., :F])
+    if extension == "zeros":
+        masked[..., F:] = 0
+    else:
+        torch.mul(spectra[..., F:], mask.mean(dim=-1, keepdim=True), out=masked[..., F:])
+    return masked

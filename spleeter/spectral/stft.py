@@ -35,6 +35,11 @@ def stft(chunk: Tensor, frame_length: int, frame_step: int) -> Tensor:
     return spectra
 
 
+def magnitudes(spectra: Tensor) -> Tensor:
+    """|z| of complex numbers. Without the care that `abs` takes of numbers beyond 1e19, in a third of its time."""
+    return spectra.real.square().addcmul_(spectra.imag, spectra.imag).sqrt_()
+
+
 def inverse_stft(spectra: Tensor, carry: Tensor, frame_step: int) -> tuple[Tensor, Tensor]:
     """Overlap-add the inverse spectra of consecutive frames onto what the frames before left over.
 
@@ -54,12 +59,14 @@ def inverse_stft(spectra: Tensor, carry: Tensor, frame_step: int) -> tuple[Tenso
     frame_length = 2 * (bins - 1)
     overlap = frame_length // frame_step
     scale = 8.0 * frame_step / (3.0 * frame_length)
-    pieces = torch.fft.irfft(spectra, n=frame_length) * _window(frame_length, carry) * scale
-    steps = pieces.reshape(*batch, frames, overlap, frame_step)
-    total = carry.new_zeros((*batch, frames + overlap - 1, frame_step))
+    window = (_window(frame_length, carry) * scale).reshape(overlap, frame_step)
+    steps = torch.fft.irfft(spectra, n=frame_length).reshape(*batch, frames, overlap, frame_step)
+    total = carry.new_empty((*batch, frames + overlap - 1, frame_step))
     total[..., : overlap - 1, :] = carry.reshape(*batch, overlap - 1, frame_step)
-    for part in reversed(range(overlap)):  # the last part of a frame meets the frames before it first
-        total[..., part : part + frames, :] += steps[..., part, :]
+    # The last part of a frame meets the frames before it first; beyond the carry it is the first to be there.
+    torch.mul(steps[..., -1, :], window[-1], out=total[..., overlap - 1 :, :])
+    for part in reversed(range(overlap - 1)):
+        total[..., part : part + frames, :].addcmul_(steps[..., part, :], window[part])
     samples = total.reshape(*batch, -1)
     return samples[..., : frames * frame_step], samples[..., frames * frame_step :]
 

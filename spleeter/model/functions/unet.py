@@ -72,12 +72,12 @@ class MaskingNetwork(nn.Module):
     def __init__(self, networks: Iterable[nn.Module], to_masks: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self._to_masks = to_masks
+        self.to_masks = to_masks
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F)."""
         logits = torch.stack([network(magnitudes) for network in self.networks])
-        return self._to_masks(logits) * magnitudes
+        return self.to_masks(logits) * magnitudes
 
 
 class UNet(nn.Module):

@@ -1,0 +1,72 @@
+"""A convolution with a fixed kernel, which is laid out once as the processor wants it.
+
+oneDNN, torch's library for convolutions on the CPU, computes with kernels in blocked layouts. torch's `convolution`
+turns the kernel into such a layout on every call, which for a deep layer takes as long as the convolution itself.
+The operators that take a blocked kernel are what `torch.compile` emits; they are not documented, so wherever they
+are missing or refuse, `convolution` does the same, more slowly.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.backends import mkldnn
+
+_DILATION, _GROUPS = [1, 1], 1
+
+
+class Convolution(nn.Module):
+    """A convolution, transposed or not, of (batch, inputs, height, width), in channels-last layout.
+
+    Args:
+        weight: (outputs, inputs, height, width); if transposed, (inputs, outputs, height, width).
+        bias: (outputs,) or None.
+        stride, padding: of both axes.
+        transposed: whether it is; one more row and column are put out then, so that stride 2 doubles sizes.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, transposed: bool = False):
+        super().__init__()
+        self.register_buffer("weight", weight.detach().clone(memory_format=torch.channels_last))
+        self.register_buffer("bias", None if bias is None else bias.detach().clone())
+        self._stride, self._padding = [stride, stride], [padding, padding]
+        self._output_padding = [int(transposed)] * 2
+        self._transposed = transposed
+        self._convolve: Callable[[Tensor], Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, height, width) -> (batch, outputs, height', width')."""
+        if self._convolve is None:  # the layout depends on the size of the input
+            self._convolve = self._blocked(x) or self._plain
+        return self._convolve(x)
+
+    def _plain(self, x: Tensor) -> Tensor:
+        return torch.convolution(
+            x, self.weight, self.bias, self._stride, self._padding, _DILATION,
+            self._transposed, self._output_padding, _GROUPS,
+        )  # fmt: skip
+
+    def _blocked(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """Lay the kernel out for inputs like `x`; None if that cannot be done here."""
+        if x.device.type != "cpu" or not mkldnn.is_available():
+            return None
+        shifts = [self._padding, self._output_padding] if self._transposed else [self._padding]
+        geometry = [*shifts, self._stride, _DILATION, _GROUPS]
+        try:
+            if self._transposed:
+                lay_out = torch.ops.mkldnn._reorder_convolution_transpose_weight
+                operator = torch.ops.mkldnn._convolution_transpose_pointwise
+            else:
+                lay_out = torch.ops.mkldnn._reorder_convolution_weight
+                operator = torch.ops.mkldnn._convolution_pointwise
+            kernel, bias = lay_out(self.weight, *geometry, list(x.shape)), self.bias
+
+            def convolve(x: Tensor) -> Tensor:
+                convolved: Tensor = operator(x, kernel, bias, *geometry, "none", [], "")
+                return convolved
+
+            convolve(x)
+        except (AttributeError, RuntimeError):
+            return None
+        self.weight = self.weight.new_empty(0)  # the blocked copy is the only one to be kept
+        return convolve

@@ -1,0 +1,217 @@
+"""Networks in the form that separates fastest: whatever does not depend on the song is computed beforehand.
+
+A prepared U-Net estimates what the network it is made from estimates, up to rounding. Four things differ:
+
+    norms        are the affine maps that batch norms become once their statistics are fixed
+    orientation  works on spectra turned round in time and frequency, with its kernels turned round too: there
+                 TensorFlow's "same" padding, 1 before and 2 after, is torch's own, so nothing is padded or cropped
+                 by copying
+    tail         the last doubling, which has one output, and the head treat blocks of 4 × 4 bins as 16 channels,
+                 which keep the processor's vectors full
+    kernels      are laid out as the processor wants them, once (convolution.py)
+
+Any other network is taken as it is.
+"""
+
+from collections.abc import Iterator
+from copy import copy
+
+import torch
+from torch import Tensor, nn
+
+from spleeter.model.convolution import Convolution
+from spleeter.model.functions.unet import MaskingNetwork, UNet
+
+_BLOCK = 4
+"""Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
+
+
+def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Prepare a trained network for separation. The network itself is not to be used any more.
+
+    Args:
+        network: magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32.
+        device: where it is to work.
+        dtype: what it is to compute in; magnitudes and estimates are float32 in any case.
+
+    Returns:
+        A network for the same magnitudes and estimates, on the device, in evaluation mode.
+    """
+    network = network.eval().requires_grad_(False)
+    if isinstance(network, MaskingNetwork) and all(isinstance(stem, UNet) for stem in network.networks):
+        return PreparedUNets(network, dtype).to(device, dtype).eval()
+    network = network.to(device, dtype)
+    return network if dtype == torch.float32 else _InPrecision(network, dtype).eval()
+
+
+class _InPrecision(nn.Module):
+    """A network that computes in another type than float32, which its magnitudes and estimates keep."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network = network
+        self._dtype = dtype
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        estimates: Tensor = self.network(magnitudes.to(self._dtype)).float()
+        return estimates
+
+
+class PreparedUNets(nn.Module):
+    """The U-Nets of a `MaskingNetwork`, prepared."""
+
+    def __init__(self, network: MaskingNetwork, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(_PreparedUNet(unet) for unet in network.networks if isinstance(unet, UNet))
+        self._to_masks = network.to_masks
+        self._dtype = dtype
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32."""
+        turned = magnitudes.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
+        logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
+        for network, stem_logits in zip(self.networks, logits, strict=True):
+            stem_logits.unflatten(-1, (-1, _BLOCK)).unflatten(-3, (-1, _BLOCK)).copy_(network(turned))
+        return self._to_masks(logits).mul_(magnitudes)
+
+
+class _PreparedUNet(nn.Module):
+    """One U-Net, from magnitudes that are turned round to logits that are not."""
+
+    def __init__(self, unet: UNet) -> None:
+        super().__init__()
+        *inner, last = unet.decoder
+        self.first = _convolution(unet.encoder[0])
+        self.encoder = nn.ModuleList(_Down(layer) for layer in unet.encoder[1:])
+        self.decoder = nn.ModuleList(_Up(layer) for layer in inner)
+        self.tail = _Tail(last, unet.head)
+
+    def forward(self, turned: Tensor) -> Tensor:
+        """(batch, channels, T, F) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
+        skips: list[Tensor] = [self.first(turned)]
+        for down in self.encoder:
+            skips.append(down(skips[-1]))
+        x = skips.pop()
+        *inner, outermost = self.decoder
+        for up in inner:
+            joined, room = _beside(skips.pop(), up.n_outputs)
+            up(x, room)
+            x = joined
+        logits: Tensor = self.tail(skips.pop(), outermost(x))
+        return logits
+
+
+class _Down(nn.Module):
+    """Norm, activation, convolution: halves the last two axes."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.activation, self.conv = _Affine(layer.norm), _in_place(layer.activation), _convolution(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        halved: Tensor = self.conv(self.activation(self.norm(x)))
+        return halved
+
+
+class _Up(nn.Module):
+    """Transposed convolution, activation, norm: doubles the last two axes."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.activation, self.norm = _convolution(layer), _in_place(layer.activation), _Affine(layer.norm)
+        self.n_outputs: int = layer.conv.out_channels
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F), written to `out` if it is given."""
+        doubled = self.activation(self.conv(x))
+        normed: Tensor = self.norm(doubled, doubled if out is None else out)
+        return normed
+
+
+class _Affine(nn.Module):
+    """A batch norm whose statistics are fixed, as the map x -> scale · x + shift of each channel."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        self.register_buffer("scale", scale[:, None, None])
+        self.register_buffer("shift", (norm.bias - scale * norm.running_mean)[:, None, None])
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.addcmul(self.shift, self.scale, x, out=out)
+
+
+class _Tail(nn.Module):
+    """The last doubling and the head, on blocks of 4 × 4 bins; its output is not turned round any more."""
+
+    def __init__(self, last: nn.Module, head: nn.Conv2d) -> None:
+        super().__init__()
+        kernel, self.n_channels = _doubling_by_blocks(last.conv.weight), head.out_channels
+        n_skipped = kernel.shape[1] // 2
+        # A convolution of two inputs put together is the sum of two convolutions.
+        self.of_skip = Convolution(kernel[:, :n_skipped], last.conv.bias.expand(_BLOCK**2), stride=2, padding=1)
+        self.of_layer = Convolution(kernel[:, n_skipped:], None, stride=2, padding=1)
+        self.activation, self.norm = _in_place(last.activation), _Affine(last.norm)
+        bias = head.bias.repeat_interleave(_BLOCK**2)
+        self.head = Convolution(_head_by_blocks(head.weight), bias, stride=1, padding=1)
+
+    def forward(self, skip: Tensor, x: Tensor) -> Tensor:
+        """Twice (batch, inputs, T / 2, F / 2) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
+        turned = self.activation(self.of_skip(skip).add_(self.of_layer(x)))
+        blocks = self.head(self.norm(turned, turned).flip(-2, -1))
+        by_bin: Tensor = blocks.unflatten(1, (self.n_channels, _BLOCK, _BLOCK))
+        return by_bin.permute(0, 1, 4, 2, 5, 3)
+
+
+def _doubling_by_blocks(weight: Tensor) -> Tensor:
+    """The kernel (inputs, 1, 5, 5) of the last doubling -> that of a convolution with stride 2 to blocks.
+
+    Input and kernel are turned round, the bins within a block are not. Bin r of a block and input j of the four
+    that reach it are 2 j - 4 - r apart, which is the place in the kernel.
+
+    Returns:
+        (4 * 4, inputs, 4, 4).
+    """
+    bin_, j, k = torch.meshgrid(torch.arange(_BLOCK), torch.arange(4), torch.arange(5), indexing="ij")
+    meets = (bin_ + 4 - 2 * j == k).to(weight.dtype).to(weight.device)
+    turned = weight[:, 0].flip(-2, -1)
+    kernel = torch.einsum("rik,sjl,ckl->rscij", meets, meets, turned)
+    return kernel.flip(0, 1).flatten(0, 1)
+
+
+def _head_by_blocks(weight: Tensor) -> Tensor:
+    """The kernel (channels, 1, 4, 4) of the head, with dilation 2 -> that of a convolution from blocks to blocks.
+
+    Bin r of a block and bin q of the block d - 1 further on are 4 (d - 1) + q - r apart, the kernel reaches from -3
+    to 3 in steps of 2.
+
+    Returns:
+        (channels * 4 * 4, 4 * 4, 3, 3).
+    """
+    r, q, d, k = torch.meshgrid(*(torch.arange(n) for n in (_BLOCK, _BLOCK, 3, 4)), indexing="ij")
+    meets = (4 * (d - 1) + q - r == 2 * k - 3).to(weight.dtype).to(weight.device)
+    return torch.einsum("rqdk,spel,ckl->crsqpde", meets, meets, weight[:, 0]).flatten(0, 2).flatten(1, 2)
+
+
+def _convolution(layer: nn.Module) -> Convolution:
+    """A layer's convolution, turned round."""
+    conv = layer.conv
+    return Convolution(conv.weight.flip(-2, -1), conv.bias, 2, 2, transposed=isinstance(conv, nn.ConvTranspose2d))
+
+
+def _in_place(activation: nn.Module) -> nn.Module:
+    made = copy(activation)
+    made.inplace = True
+    return made
+
+
+def _beside(skip: Tensor, n_more: int) -> tuple[Tensor, Tensor]:
+    """Copy a skip into a tensor with more channels: that tensor, and its part that is still to be filled."""
+    batch, n_channels, *size = skip.shape
+    joined = torch.empty(
+        (batch, n_channels + n_more, *size), dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last
+    )
+    joined[:, :n_channels] = skip
+    return joined, joined[:, n_channels:]
