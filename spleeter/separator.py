@@ -146,7 +146,7 @@ class Separator:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
         tensors = (torch.from_numpy(block.T) for block in blocks)
         for block in self._separation.separate_blocks(tensors):
-            stems = block.stems.transpose(-1, -2).cpu().numpy()
+            stems = block.stems.transpose(-1, -2).contiguous().cpu().numpy()
             yield block.mixture.T.numpy(), dict(zip(self.instruments, stems, strict=True))
 
     def select(

@@ -1,4 +1,4 @@
-"""A convolution with a fixed kernel, which is laid out once as the processor wants it.
+"""A convolution with a fixed kernel, which is laid out once as the processor wants it, and an activation.
 
 oneDNN, torch's library for convolutions on the CPU, computes with kernels in blocked layouts. torch's `convolution`
 turns the kernel into such a layout on every call, which for a deep layer takes as long as the convolution itself.
@@ -7,12 +7,16 @@ are missing or refuse, `convolution` does the same, more slowly.
 """
 
 from collections.abc import Callable
+from copy import copy
 
 import torch
 from torch import Tensor, nn
 from torch.backends import mkldnn
 
 _DILATION, _GROUPS = [1, 1], 1
+
+_Activation = tuple[str, list[float], str]
+"""What a blocked operator does to its output at once: name, numbers, variant."""
 
 
 class Convolution(nn.Module):
@@ -23,15 +27,25 @@ class Convolution(nn.Module):
         bias: (outputs,) or None.
         stride, padding: of both axes.
         transposed: whether it is; one more row and column are put out then, so that stride 2 doubles sizes.
+        activation: of the output.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, transposed: bool = False):
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: int,
+        padding: int,
+        transposed: bool = False,
+        activation: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.register_buffer("weight", weight.detach().clone(memory_format=torch.channels_last))
         self.register_buffer("bias", None if bias is None else bias.detach().clone())
         self._stride, self._padding = [stride, stride], [padding, padding]
         self._output_padding = [int(transposed)] * 2
         self._transposed = transposed
+        self._activation = nn.Identity() if activation is None else in_place(activation)
         self._convolve: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,10 +55,12 @@ class Convolution(nn.Module):
         return self._convolve(x)
 
     def _plain(self, x: Tensor) -> Tensor:
-        return torch.convolution(
+        convolved = torch.convolution(
             x, self.weight, self.bias, self._stride, self._padding, _DILATION,
             self._transposed, self._output_padding, _GROUPS,
         )  # fmt: skip
+        activated: Tensor = self._activation(convolved)
+        return activated
 
     def _blocked(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
         """Lay the kernel out for inputs like `x`; None if that cannot be done here."""
@@ -60,13 +76,30 @@ class Convolution(nn.Module):
                 lay_out = torch.ops.mkldnn._reorder_convolution_weight
                 operator = torch.ops.mkldnn._convolution_pointwise
             kernel, bias = lay_out(self.weight, *geometry, list(x.shape)), self.bias
+            fused, remaining = _fused(self._activation)
 
             def convolve(x: Tensor) -> Tensor:
-                convolved: Tensor = operator(x, kernel, bias, *geometry, "none", [], "")
-                return convolved
+                activated: Tensor = remaining(operator(x, kernel, bias, *geometry, *fused))
+                return activated
 
             convolve(x)
         except (AttributeError, RuntimeError):
             return None
         self.weight = self.weight.new_empty(0)  # the blocked copy is the only one to be kept
         return convolve
+
+
+def in_place(activation: nn.Module) -> nn.Module:
+    """The same activation, written over its input."""
+    made = copy(activation)
+    made.inplace = True
+    return made
+
+
+def _fused(activation: nn.Module) -> tuple[_Activation, nn.Module]:
+    """What of an activation the operator does, and what remains to be done."""
+    if isinstance(activation, nn.ReLU):
+        return ("relu", [], ""), nn.Identity()
+    if isinstance(activation, nn.LeakyReLU):
+        return ("leaky_relu", [activation.negative_slope], ""), nn.Identity()
+    return ("none", [], ""), activation

@@ -13,13 +13,10 @@ A prepared U-Net estimates what the network it is made from estimates, up to rou
 Any other network is taken as it is.
 """
 
-from collections.abc import Iterator
-from copy import copy
-
 import torch
 from torch import Tensor, nn
 
-from spleeter.model.convolution import Convolution
+from spleeter.model.convolution import Convolution, in_place
 from spleeter.model.functions.unet import MaskingNetwork, UNet
 
 _BLOCK = 4
@@ -70,8 +67,9 @@ class PreparedUNets(nn.Module):
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32."""
         turned = magnitudes.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
         logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
-        for network, stem_logits in zip(self.networks, logits, strict=True):
-            stem_logits.unflatten(-1, (-1, _BLOCK)).unflatten(-3, (-1, _BLOCK)).copy_(network(turned))
+        by_block = logits.unflatten(-1, (-1, _BLOCK)).unflatten(-3, (-1, _BLOCK))
+        for network, stem_logits in zip(self.networks, by_block, strict=True):
+            stem_logits.copy_(network(turned))
         return self._to_masks(logits).mul_(magnitudes)
 
 
@@ -80,24 +78,22 @@ class _PreparedUNet(nn.Module):
 
     def __init__(self, unet: UNet) -> None:
         super().__init__()
-        *inner, last = unet.decoder
+        *doublings, last = unet.decoder
         self.first = _convolution(unet.encoder[0])
-        self.encoder = nn.ModuleList(_Down(layer) for layer in unet.encoder[1:])
-        self.decoder = nn.ModuleList(_Up(layer) for layer in inner)
+        self.downs = nn.ModuleList(_Down(layer) for layer in unet.encoder[1:])
+        self.ups = nn.ModuleList(_Up(layer) for layer in doublings)
         self.tail = _Tail(last, unet.head)
 
     def forward(self, turned: Tensor) -> Tensor:
         """(batch, channels, T, F) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
         skips: list[Tensor] = [self.first(turned)]
-        for down in self.encoder:
+        for down in self.downs:
             skips.append(down(skips[-1]))
         x = skips.pop()
-        *inner, outermost = self.decoder
-        for up in inner:
-            joined, room = _beside(skips.pop(), up.n_outputs)
-            up(x, room)
-            x = joined
-        logits: Tensor = self.tail(skips.pop(), outermost(x))
+        *ups, last = self.ups
+        for up in ups:
+            x = _joined(skips.pop(), up, x)
+        logits: Tensor = self.tail(skips.pop(), last(x))
         return logits
 
 
@@ -106,7 +102,7 @@ class _Down(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.norm, self.activation, self.conv = _Affine(layer.norm), _in_place(layer.activation), _convolution(layer)
+        self.norm, self.activation, self.conv = _Affine(layer.norm), in_place(layer.activation), _convolution(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         halved: Tensor = self.conv(self.activation(self.norm(x)))
@@ -118,12 +114,12 @@ class _Up(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.conv, self.activation, self.norm = _convolution(layer), _in_place(layer.activation), _Affine(layer.norm)
+        self.conv, self.norm = _convolution(layer, layer.activation), _Affine(layer.norm)
         self.n_outputs: int = layer.conv.out_channels
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F), written to `out` if it is given."""
-        doubled = self.activation(self.conv(x))
+        doubled = self.conv(x)
         normed: Tensor = self.norm(doubled, doubled if out is None else out)
         return normed
 
@@ -153,7 +149,7 @@ class _Tail(nn.Module):
         # A convolution of two inputs put together is the sum of two convolutions.
         self.of_skip = Convolution(kernel[:, :n_skipped], last.conv.bias.expand(_BLOCK**2), stride=2, padding=1)
         self.of_layer = Convolution(kernel[:, n_skipped:], None, stride=2, padding=1)
-        self.activation, self.norm = _in_place(last.activation), _Affine(last.norm)
+        self.activation, self.norm = in_place(last.activation), _Affine(last.norm)
         bias = head.bias.repeat_interleave(_BLOCK**2)
         self.head = Convolution(_head_by_blocks(head.weight), bias, stride=1, padding=1)
 
@@ -195,23 +191,18 @@ def _head_by_blocks(weight: Tensor) -> Tensor:
     return torch.einsum("rqdk,spel,ckl->crsqpde", meets, meets, weight[:, 0]).flatten(0, 2).flatten(1, 2)
 
 
-def _convolution(layer: nn.Module) -> Convolution:
-    """A layer's convolution, turned round."""
+def _convolution(layer: nn.Module, activation: nn.Module | None = None) -> Convolution:
+    """A layer's convolution, turned round, and what is to be done to its output."""
     conv = layer.conv
-    return Convolution(conv.weight.flip(-2, -1), conv.bias, 2, 2, transposed=isinstance(conv, nn.ConvTranspose2d))
+    transposed = isinstance(conv, nn.ConvTranspose2d)
+    return Convolution(conv.weight.flip(-2, -1), conv.bias, 2, 2, transposed, activation)
 
 
-def _in_place(activation: nn.Module) -> nn.Module:
-    made = copy(activation)
-    made.inplace = True
-    return made
-
-
-def _beside(skip: Tensor, n_more: int) -> tuple[Tensor, Tensor]:
-    """Copy a skip into a tensor with more channels: that tensor, and its part that is still to be filled."""
+def _joined(skip: Tensor, up: nn.Module, x: Tensor) -> Tensor:
+    """A skip and the output of `up` in one tensor, which nothing but the skip has to be copied to."""
     batch, n_channels, *size = skip.shape
-    joined = torch.empty(
-        (batch, n_channels + n_more, *size), dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last
-    )
+    shape = (batch, n_channels + up.n_outputs, *size)
+    joined = torch.empty(shape, dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last)
     joined[:, :n_channels] = skip
-    return joined, joined[:, n_channels:]
+    up(x, out=joined[:, n_channels:])
+    return joined
