@@ -90,6 +90,9 @@ class Separation:
             keep_freed_memory()
         self._network = for_inference(network, device, precision)
         self._mwf = mwf
+        # Average masks sum to 1 over the stems in every bin, so the last stem is what the others leave.
+        several = len(configuration.instrument_list) > 1
+        self._last_is_rest = several and not mwf and configuration.mask_extension == "average"
         self._group_size = _SEGMENTS_PER_WIENER_GROUP if mwf else _SEGMENTS_PER_GROUP[device.type]
         self._compute = BatchWorker(
             self._separate_groups, lambda group: group.n_segments, _SEGMENTS_AT_ONCE[device.type]
@@ -113,13 +116,12 @@ class Separation:
         carry: Tensor | None = None
         for chunk, n_new in self._groups(blocks):
             if carry is None:
-                batch = (len(self.configuration.instrument_list), len(chunk))
-                carry = to_device(empty_carry(batch, length, step, chunk), self.device)
+                carry = to_device(empty_carry((self._n_carried, len(chunk)), length, step, chunk), self.device)
             if chunk.any():
                 n_segments = (chunk.shape[-1] - length + step) // (T * step)
                 stems, carry = self._compute(_Group(chunk, carry, n_segments))
             else:
-                stems, carry = _faded_out(carry, chunk.shape[-1])
+                stems, carry = self._faded_out(carry, chunk.shape[-1])
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
@@ -163,10 +165,11 @@ class Separation:
     def _separate_groups(self, groups: Sequence[_Group]) -> list[_Separated]:
         """Separate groups of one or several songs, using the network once for all of them."""
         self._wait_for_room()
-        segments = [self._segments(to_device(group.chunk, self.device)) for group in groups]
+        chunks = [to_device(group.chunk, self.device) for group in groups]
+        segments = [self._segments(chunk) for chunk in chunks]
+        carries = [group.carry for group in groups]
         separated = [
-            self._resynthesised(group.carry, *of)
-            for group, *of in zip(groups, segments, self._estimates(segments), strict=True)
+            self._resynthesised(*of) for of in zip(chunks, carries, segments, self._estimates(segments), strict=True)
         ]
         if self.device.type == "cuda":
             self._launched.append(torch.cuda.current_stream(self.device).record_event())
@@ -187,16 +190,34 @@ class Separation:
         if len(seen) < 2:
             return [self._network(alone) for alone in seen]
         together: Tensor = self._network(torch.cat(seen))
-        return together.split([len(one) for one in seen], dim=1)
+        return torch.split(together, [len(one) for one in seen], dim=1)
 
-    def _resynthesised(self, carry: Tensor, segments: Tensor, estimates: Tensor) -> _Separated:
+    def _resynthesised(self, chunk: Tensor, carry: Tensor, segments: Tensor, estimates: Tensor) -> _Separated:
         """A group's stems from its spectra (segments, channels, T, bins) and the estimates of its stems."""
-        spectra = self._by_wiener_filter if self._mwf else self._by_ratio_masks
+        spectra = (self._by_wiener_filter if self._mwf else self._by_ratio_masks)(estimates, segments)
         step = self.configuration.frame_step
-        stems = [
-            inverse_stft(stem, left, step) for stem, left in zip(spectra(estimates, segments), carry, strict=True)
-        ]
-        return torch.stack([samples for samples, _ in stems]), torch.stack([left for _, left in stems])
+        stems = [inverse_stft(stem, left, step) for left, stem in zip(carry, spectra)]  # noqa: B905 - maybe not the last
+        samples, carry = (torch.stack(tensors) for tensors in zip(*stems, strict=True))
+        return self._with_rest(chunk, samples), carry
+
+    def _faded_out(self, carry: Tensor, n_samples: int) -> _Separated:
+        """Digital silence of `n_samples`: its stems are what is carried into it, and then silent."""
+        n_complete = n_samples - carry.shape[-1]
+        samples = pad(carry, (0, n_complete))
+        stems = self._with_rest(carry.new_zeros(carry.shape[1], n_complete), samples[..., :n_complete])
+        return stems, samples[..., n_complete:]
+
+    @property
+    def _n_carried(self) -> int:
+        """Stems that are synthesised."""
+        return len(self.configuration.instrument_list) - self._last_is_rest
+
+    def _with_rest(self, mixture: Tensor, stems: Tensor) -> Tensor:
+        """The stems, and if it is not synthesised, what they leave of the mixture as the last one."""
+        if not self._last_is_rest:
+            return stems
+        rest = mixture[:, : stems.shape[-1]] - stems.sum(dim=0)
+        return torch.cat([stems, rest[None]])
 
     def _by_ratio_masks(self, estimates: Tensor, segments: Tensor) -> Iterator[Tensor]:
         """Stem spectra (channels, frames, bins) one after the other, so that one at a time is held."""
@@ -206,10 +227,3 @@ class Separation:
     def _by_wiener_filter(self, estimates: Tensor, segments: Tensor) -> Iterator[Tensor]:
         wide = pad(estimates, (0, self.configuration.n_bins - self.configuration.F))
         yield from wiener_filter(join(wide), join(segments))
-
-
-def _faded_out(carry: Tensor, n_samples: int) -> _Separated:
-    """Digital silence of `n_samples`: its stems are what is carried into it, and then silent."""
-    n_carried = carry.shape[-1]
-    samples = pad(carry, (0, n_samples - n_carried))
-    return samples[..., : n_samples - n_carried], samples[..., n_samples - n_carried :]

@@ -1,6 +1,7 @@
 """Laws of the whole way from waveform to stems, with a small network of random weights."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from spleeter.configuration import Configuration
-from spleeter.separation import Separation
+from spleeter.separation import Separation, _Group
 
 STEP, LENGTH, T = 16, 64, 64
 SEGMENT = T * STEP  # samples
@@ -111,6 +112,59 @@ def test_zeros_above_the_band_only_lose_the_band_above() -> None:
 
 def test_silence_stays_silent() -> None:
     assert not separation().separate(torch.zeros(2, 2 * SEGMENT)).any()
+
+
+@pytest.mark.parametrize("mask_extension", ["average", "zeros"])
+@pytest.mark.parametrize("mwf", [False, True])
+def test_digital_silence_is_not_computed_and_nothing_changes(mask_extension: str, mwf: bool) -> None:
+    separator = separation(mwf, mask_extension=mask_extension)
+    waveform = noise(13 * SEGMENT)
+    waveform[:, SEGMENT : 10 * SEGMENT + 17] = 0
+    n_segments: list[int] = []
+    separator._network.register_forward_hook(lambda _, inputs, __: n_segments.append(len(inputs[0])))
+    stems = separator.separate(waveform)
+    n_sounding = sum(n_segments)
+    assert n_sounding <= 10
+    barely = waveform.clone()
+    barely[:, SEGMENT:] += 1e-12 * noise(12 * SEGMENT)
+    torch.testing.assert_close(stems, separator.separate(barely), rtol=0, atol=1e-6)
+    assert sum(n_segments) - n_sounding == 14
+
+
+@pytest.mark.parametrize("n_stems", [1, 2, 3])
+def test_the_last_stem_is_what_the_others_leave_if_masks_cover_every_bin(n_stems: int) -> None:
+    """In which case it need not be synthesised; it must still be what its own mask would give."""
+    names = ["vocals", "drums", "other"][:n_stems]
+    network, waveform = TinyNetwork(n_stems), noise(3 * SEGMENT + 77)
+    cpu = torch.device("cpu")
+    in_order = Separation(configuration(instrument_list=names), network, cpu).separate(waveform)
+    network.layers = nn.ModuleList(reversed(network.layers))
+    turned_round = Separation(configuration(instrument_list=names), network, cpu).separate(waveform)
+    torch.testing.assert_close(in_order.flip(0), turned_round, rtol=0, atol=1e-6)
+
+
+def test_songs_at_the_same_time_come_out_as_alone() -> None:
+    separator = separation()
+    songs = [noise(n_samples, seed) for seed, n_samples in enumerate([1, 700, 3 * SEGMENT, 5 * SEGMENT + 3] * 3)]
+    alone = [separator.separate(song) for song in songs]
+    with ThreadPoolExecutor(6) as threads:
+        for expected, got in zip(alone, threads.map(separator.separate, songs), strict=True):
+            assert torch.equal(got, expected)
+
+
+def test_songs_that_go_through_the_network_together_come_out_as_alone() -> None:
+    """As on a GPU: groups of several segments, and several songs' groups in one batch."""
+    separator = separation()
+    songs = [noise(n_samples, seed) for seed, n_samples in enumerate([SEGMENT // 2, 3 * SEGMENT, 2 * SEGMENT])]
+    groups = [
+        _Group(chunk, torch.zeros(2, 2, LENGTH - STEP), 1) for song in songs for chunk, _ in separator._groups([song])
+    ]
+    assert len(groups) > 5
+    together = separator._separate_groups(groups)
+    for group, (stems, carry) in zip(groups, together, strict=True):
+        ((alone, carry_alone),) = separator._separate_groups([group])
+        torch.testing.assert_close(stems, alone, rtol=0, atol=1e-6)
+        torch.testing.assert_close(carry, carry_alone, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mwf", [False, True])

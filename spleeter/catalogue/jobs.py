@@ -6,6 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,17 +76,36 @@ def _identity(path: Path) -> str:
     return unicodedata.normalize("NFC", resolved).casefold() if sys.platform == "darwin" else resolved
 
 
-def run(jobs: Iterable[Job], separate: Callable[[Job], object]) -> list[Failure]:
-    """Separate song after song; one that fails is reported and the others go on."""
-    failures: list[Failure] = []
-    for job in jobs:
+def songs_at_once(device_type: str) -> int:
+    """How many songs to separate at a time, so that the device always has something to compute.
+
+    One song keeps a CPU busy: decoding and encoding go on beside the network. A GPU takes several songs together, and
+    needs as many decoders and encoders to keep up with it.
+    """
+    return 1 if device_type == "cpu" else max(2, min(8, os.cpu_count() or 1))
+
+
+def run(jobs: Iterable[Job], separate: Callable[[Job], object], n_at_once: int = 1) -> list[Failure]:
+    """Separate songs, `n_at_once` at a time in threads; one that fails is reported and the others go on.
+
+    Whatever ends the run, such as KeyboardInterrupt, is raised here once the songs that were begun have ended.
+    """
+    with ThreadPoolExecutor(n_at_once, thread_name_prefix="spleeter-song") as threads:
+        results = [threads.submit(_failure_of, separate, job) for job in jobs]
         try:
-            separate(job)
-        except SpleeterError as error:
-            failures.append(_failure(job.song, str(error)))
-        except Exception as error:
-            failures.append(_failure(job.song, f"unexpected {type(error).__name__}: {error}"))
-    return failures
+            return [failure for result in results if (failure := result.result())]
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _failure_of(separate: Callable[[Job], object], job: Job) -> Failure | None:
+    try:
+        separate(job)
+    except SpleeterError as error:
+        return _failure(job.song, str(error))
+    except Exception as error:
+        return _failure(job.song, f"unexpected {type(error).__name__}: {error}")
+    return None
 
 
 def _failure(song: Path, reason: str) -> Failure:

@@ -78,6 +78,24 @@ def separate(
     device: Annotated[
         str, Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        Option(
+            "--precision",
+            help="What the network computes in; half precision is faster where there is arithmetic for it.",
+        ),
+    ] = "float32",
+    jobs: Annotated[
+        int | None,
+        Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Separate this many songs at the same time.",
+            show_default="1, on a GPU up to 8",
+        ),
+    ] = None,
     stems: Annotated[
         str | None, Option("--stems", metavar="NAMES", help="Write only these: vocals,drums.", show_default="all")
     ] = None,
@@ -128,7 +146,7 @@ def separate(
         raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.audio.codec import Encoding
-    from spleeter.catalogue.jobs import plan, run
+    from spleeter.catalogue.jobs import plan, run, songs_at_once
     from spleeter.catalogue.songs import find_songs
     from spleeter.configuration import Configuration
     from spleeter.model.provider import ModelProvider
@@ -145,14 +163,14 @@ def separate(
         selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
         check_clip(clip, Encoding(codec, bitrate, bit_depth))
         audio_adapter = AudioAdapter.get(adapter)
-        jobs = plan(songs, output_path, selection.names, codec, filename_format)
-    todo = [job for job in jobs if not (skip_existing and job.is_done)]
+        planned = plan(songs, output_path, selection.names, codec, filename_format)
+    todo = [job for job in planned if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:
         from spleeter.separator import Separator  # here, because torch takes a second to import
 
         with _wrong_usage():
-            separator = Separator(configuration, MWF=mwf, device=device)
+            separator = Separator(configuration, MWF=mwf, device=device, precision=precision)
         provider = ModelProvider.default()
         with download_bar(provider, configuration.model_dir):
             provider.get(configuration.model_dir)
@@ -180,8 +198,8 @@ def separate(
                 )
 
         with interruption, bars.batch():
-            failures += run(todo, separate_one)
-    _report(failures, n_asked=len(jobs) + len(missing), n_skipped=len(jobs) - len(todo), folder=output_path)
+            failures += run(todo, separate_one, jobs or songs_at_once(separator.device.type))
+    _report(failures, n_asked=len(planned) + len(missing), n_skipped=len(planned) - len(todo), folder=output_path)
     if failures:
         raise Exit(1)
 

@@ -11,7 +11,6 @@ from copy import copy
 
 import torch
 from torch import Tensor, nn
-from torch.backends import mkldnn
 
 _DILATION, _GROUPS = [1, 1], 1
 
@@ -29,6 +28,9 @@ class Convolution(nn.Module):
         transposed: whether it is; one more row and column are put out then, so that stride 2 doubles sizes.
         activation: of the output.
     """
+
+    weight: Tensor
+    bias: Tensor | None
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class Convolution(nn.Module):
 
     def _blocked(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
         """Lay the kernel out for inputs like `x`; None if that cannot be done here."""
-        if x.device.type != "cpu" or not mkldnn.is_available():
+        if x.device.type != "cpu":
             return None
         shifts = [self._padding, self._output_padding] if self._transposed else [self._padding]
         geometry = [*shifts, self._stride, _DILATION, _GROUPS]
@@ -92,7 +94,7 @@ class Convolution(nn.Module):
 def in_place(activation: nn.Module) -> nn.Module:
     """The same activation, written over its input."""
     made = copy(activation)
-    made.inplace = True
+    made.inplace = True  # type: ignore[assignment]
     return made
 
 

@@ -13,11 +13,13 @@ A prepared U-Net estimates what the network it is made from estimates, up to rou
 Any other network is taken as it is.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from spleeter.model.convolution import Convolution, in_place
-from spleeter.model.functions.unet import MaskingNetwork, UNet
+from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
 
 _BLOCK = 4
 """Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
@@ -67,7 +69,8 @@ class PreparedUNets(nn.Module):
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32."""
         turned = magnitudes.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
         logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
-        by_block = logits.unflatten(-1, (-1, _BLOCK)).unflatten(-3, (-1, _BLOCK))
+        T, F = (size // _BLOCK for size in magnitudes.shape[-2:])
+        by_block = logits.reshape(*logits.shape[:-2], T, _BLOCK, F, _BLOCK)
         for network, stem_logits in zip(self.networks, by_block, strict=True):
             stem_logits.copy_(network(turned))
         return self._to_masks(logits).mul_(magnitudes)
@@ -78,10 +81,11 @@ class _PreparedUNet(nn.Module):
 
     def __init__(self, unet: UNet) -> None:
         super().__init__()
-        *doublings, last = unet.decoder
-        self.first = _convolution(unet.encoder[0])
-        self.downs = nn.ModuleList(_Down(layer) for layer in unet.encoder[1:])
-        self.ups = nn.ModuleList(_Up(layer) for layer in doublings)
+        first, *downs = cast("list[Down]", list(unet.encoder))
+        *ups, last = cast("list[Up]", list(unet.decoder))
+        self.first = _convolution(first.conv)
+        self.downs = nn.ModuleList(_Down(layer) for layer in downs)
+        self.ups = nn.ModuleList(_Up(layer) for layer in ups)
         self.tail = _Tail(last, unet.head)
 
     def forward(self, turned: Tensor) -> Tensor:
@@ -90,7 +94,7 @@ class _PreparedUNet(nn.Module):
         for down in self.downs:
             skips.append(down(skips[-1]))
         x = skips.pop()
-        *ups, last = self.ups
+        *ups, last = cast("list[_Up]", list(self.ups))
         for up in ups:
             x = _joined(skips.pop(), up, x)
         logits: Tensor = self.tail(skips.pop(), last(x))
@@ -100,9 +104,12 @@ class _PreparedUNet(nn.Module):
 class _Down(nn.Module):
     """Norm, activation, convolution: halves the last two axes."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Down) -> None:
         super().__init__()
-        self.norm, self.activation, self.conv = _Affine(layer.norm), in_place(layer.activation), _convolution(layer)
+        assert layer.norm is not None
+        assert layer.activation is not None
+        self.norm, self.activation = _Affine(layer.norm), in_place(layer.activation)
+        self.conv = _convolution(layer.conv)
 
     def forward(self, x: Tensor) -> Tensor:
         halved: Tensor = self.conv(self.activation(self.norm(x)))
@@ -112,10 +119,10 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     """Transposed convolution, activation, norm: doubles the last two axes."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Up) -> None:
         super().__init__()
-        self.conv, self.norm = _convolution(layer, layer.activation), _Affine(layer.norm)
-        self.n_outputs: int = layer.conv.out_channels
+        self.conv, self.norm = _convolution(layer.conv, layer.activation), _Affine(layer.norm)
+        self.n_outputs = layer.conv.out_channels
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F), written to `out` if it is given."""
@@ -126,6 +133,9 @@ class _Up(nn.Module):
 
 class _Affine(nn.Module):
     """A batch norm whose statistics are fixed, as the map x -> scale · x + shift of each channel."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -142,10 +152,12 @@ class _Affine(nn.Module):
 class _Tail(nn.Module):
     """The last doubling and the head, on blocks of 4 × 4 bins; its output is not turned round any more."""
 
-    def __init__(self, last: nn.Module, head: nn.Conv2d) -> None:
+    def __init__(self, last: Up, head: nn.Conv2d) -> None:
         super().__init__()
         kernel, self.n_channels = _doubling_by_blocks(last.conv.weight), head.out_channels
         n_skipped = kernel.shape[1] // 2
+        assert last.conv.bias is not None
+        assert head.bias is not None
         # A convolution of two inputs put together is the sum of two convolutions.
         self.of_skip = Convolution(kernel[:, :n_skipped], last.conv.bias.expand(_BLOCK**2), stride=2, padding=1)
         self.of_layer = Convolution(kernel[:, n_skipped:], None, stride=2, padding=1)
@@ -157,7 +169,8 @@ class _Tail(nn.Module):
         """Twice (batch, inputs, T / 2, F / 2) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
         turned = self.activation(self.of_skip(skip).add_(self.of_layer(x)))
         blocks = self.head(self.norm(turned, turned).flip(-2, -1))
-        by_bin: Tensor = blocks.unflatten(1, (self.n_channels, _BLOCK, _BLOCK))
+        batch, _, T, F = blocks.shape
+        by_bin: Tensor = blocks.reshape(batch, self.n_channels, _BLOCK, _BLOCK, T, F)
         return by_bin.permute(0, 1, 4, 2, 5, 3)
 
 
@@ -191,17 +204,16 @@ def _head_by_blocks(weight: Tensor) -> Tensor:
     return torch.einsum("rqdk,spel,ckl->crsqpde", meets, meets, weight[:, 0]).flatten(0, 2).flatten(1, 2)
 
 
-def _convolution(layer: nn.Module, activation: nn.Module | None = None) -> Convolution:
-    """A layer's convolution, turned round, and what is to be done to its output."""
-    conv = layer.conv
+def _convolution(conv: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module | None = None) -> Convolution:
+    """A layer's convolution turned round, and what is to be done to its output."""
     transposed = isinstance(conv, nn.ConvTranspose2d)
     return Convolution(conv.weight.flip(-2, -1), conv.bias, 2, 2, transposed, activation)
 
 
-def _joined(skip: Tensor, up: nn.Module, x: Tensor) -> Tensor:
+def _joined(skip: Tensor, up: _Up, x: Tensor) -> Tensor:
     """A skip and the output of `up` in one tensor, which nothing but the skip has to be copied to."""
-    batch, n_channels, *size = skip.shape
-    shape = (batch, n_channels + up.n_outputs, *size)
+    batch, n_channels, T, F = skip.shape
+    shape = (batch, n_channels + up.n_outputs, T, F)
     joined = torch.empty(shape, dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last)
     joined[:, :n_channels] = skip
     up(x, out=joined[:, n_channels:])

@@ -1,12 +1,13 @@
 """Conflicts are found before any work; a failing song fails alone."""
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from spleeter.audio.codec import Codec
-from spleeter.catalogue.jobs import Job, plan, run
+from spleeter.catalogue.jobs import Job, plan, run, songs_at_once
 from spleeter.catalogue.songs import Song
 from spleeter.errors import DecodeError, OutputError
 
@@ -83,9 +84,31 @@ def test_a_failing_song_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 2
 
 
-def test_an_interruption_stops_the_batch() -> None:
+def test_several_songs_at_a_time() -> None:
+    all_begun = threading.Barrier(3)  # passed only if three are in work at once
+
+    def separate(job: Job) -> None:
+        all_begun.wait(10)
+        if job.song.name in ("b.mp3", "f.mp3"):
+            raise DecodeError(f"{job.song} is no sound file")
+
+    failures = run(jobs([f"{name}.mp3" for name in "abcdef"]), separate, n_at_once=3)
+    assert [failure.song.name for failure in failures] == ["b.mp3", "f.mp3"]
+
+
+@pytest.mark.parametrize("n_at_once", [1, 2])
+def test_an_interruption_stops_the_batch(n_at_once: int) -> None:
+    begun: list[str] = []
+
     def interrupt(job: Job) -> None:
+        begun.append(job.song.name)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(jobs(["a.mp3"]), interrupt)
+        run(jobs([f"{number}.mp3" for number in range(100)]), interrupt, n_at_once)
+    assert len(begun) < 100
+
+
+def test_a_cpu_takes_one_song_at_a_time_and_a_gpu_several() -> None:
+    assert songs_at_once("cpu") == 1
+    assert 2 <= songs_at_once("cuda") <= 8

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spleeter.masking.ratio import EPSILON, extend_mask, ratio_masks
+from spleeter.masking.ratio import EPSILON, apply_mask, ratio_masks
 
 
 def magnitudes(stems: int, seed: int = 0) -> Tensor:
@@ -39,22 +39,34 @@ def test_inputs_are_not_changed() -> None:
     assert torch.equal(estimates, before)
 
 
+def spectra(seed: int = 0) -> Tensor:
+    return torch.randn((1, 2, 4, 20), dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
 @pytest.mark.parametrize("extension", ["zeros", "average"])
-def test_extension_leaves_the_band_below_alone(extension: str) -> None:
+def test_the_band_below_is_masked_bin_by_bin(extension: str) -> None:
     mask = magnitudes(1)[0]
-    assert torch.equal(extend_mask(mask, 20, extension)[..., :8], mask)
+    masked = apply_mask(mask, spectra(), extension)
+    torch.testing.assert_close(masked[..., :8], mask * spectra()[..., :8])
 
 
 def test_zeros_let_nothing_through_above() -> None:
-    assert not extend_mask(magnitudes(1)[0], 20, "zeros")[..., 8:].any()
+    assert not apply_mask(magnitudes(1)[0], spectra(), "zeros")[..., 8:].any()
 
 
 def test_average_lets_the_mean_of_the_frame_through_above() -> None:
     mask = magnitudes(1)[0]
-    above = extend_mask(mask, 20, "average")[..., 8:]
-    torch.testing.assert_close(above, mask.mean(dim=-1, keepdim=True).expand(1, 2, 4, 12))
+    above = apply_mask(mask, spectra(), "average")[..., 8:]
+    torch.testing.assert_close(above, mask.mean(dim=-1, keepdim=True) * spectra()[..., 8:])
 
 
-def test_extended_average_masks_still_sum_to_one() -> None:
-    masks = extend_mask(ratio_masks(magnitudes(4), 1), 20, "average")
-    torch.testing.assert_close(masks.sum(dim=0), torch.ones(1, 2, 4, 20))
+def test_average_masks_share_out_the_whole_spectrum() -> None:
+    stems = [apply_mask(mask, spectra(), "average") for mask in ratio_masks(magnitudes(4), 1)]
+    torch.testing.assert_close(torch.stack(stems).sum(dim=0), spectra())
+
+
+def test_spectra_in_any_layout_keep_it() -> None:
+    segments = spectra().transpose(1, 2)
+    masked = apply_mask(magnitudes(1)[0].transpose(1, 2), segments, "average")
+    assert masked.stride() == segments.stride()
+    torch.testing.assert_close(masked.transpose(1, 2), apply_mask(magnitudes(1)[0], spectra(), "average"))

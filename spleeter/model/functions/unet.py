@@ -11,7 +11,6 @@ Both the skips and the bottleneck carry what a convolution gave, before its batc
 norm belongs to the layer after, and the deepest convolution needs none.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -90,7 +89,7 @@ class UNet(nn.Module):
         head: from the last layer's output to the logits.
     """
 
-    def __init__(self, encoder: Iterable[nn.Module], decoder: Iterable[nn.Module], head: nn.Module) -> None:
+    def __init__(self, encoder: Iterable["Down"], decoder: Iterable["Up"], head: nn.Conv2d) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
@@ -109,6 +108,39 @@ class UNet(nn.Module):
                 x = torch.cat([skips.pop(), x], dim=1)
         logits: Tensor = self.head(x)
         return logits
+
+
+class Down(nn.Module):
+    """A layer of the encoder: norm and activation, which the first one lacks, then a convolution."""
+
+    def __init__(
+        self, conv: "SameConv2d", norm: nn.BatchNorm2d | None = None, activation: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.norm, self.activation, self.conv = norm, activation, conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, T, F) -> (batch, outputs, T / 2, F / 2)."""
+        for before in (self.norm, self.activation):
+            x = x if before is None else before(x)
+        halved: Tensor = self.conv(x)
+        return halved
+
+
+class Up(nn.Module):
+    """A layer of the decoder: a transposed convolution, activation, norm, and a dropout for training."""
+
+    def __init__(
+        self, conv: "SameConvTranspose2d", activation: nn.Module, norm: nn.BatchNorm2d, dropout: float
+    ) -> None:
+        super().__init__()
+        self.conv, self.activation, self.norm = conv, activation, norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F)."""
+        doubled: Tensor = self.dropout(self.norm(self.activation(self.conv(x))))
+        return doubled
 
 
 class SameConv2d(nn.Conv2d):
@@ -152,31 +184,16 @@ def _unet(
     conv_activation: Callable[[], nn.Module],
     deconv_activation: Callable[[], nn.Module],
 ) -> UNet:
-    encoder = [nn.Sequential(OrderedDict(conv=SameConv2d(n_channels, n_filters[0])))]
-    encoder += [_down(*sizes, conv_activation) for sizes in pairwise(n_filters)]
+    encoder = [Down(SameConv2d(n_channels, n_filters[0]))]
+    encoder += [Down(SameConv2d(n, m), _norm(n), conv_activation()) for n, m in pairwise(n_filters)]
     n_outputs = [*reversed(n_filters[:-1]), 1]
     n_inputs = [n_filters[-1], *(2 * n for n in n_outputs[:-1])]  # twice: a skip of the same size is put beside
     decoder = [
-        _up(*sizes, deconv_activation, with_dropout=depth < _N_DROPOUTS)
-        for depth, sizes in enumerate(zip(n_inputs, n_outputs, strict=True))
+        Up(SameConvTranspose2d(n, m), deconv_activation(), _norm(m), _DROPOUT if depth < _N_DROPOUTS else 0.0)
+        for depth, (n, m) in enumerate(zip(n_inputs, n_outputs, strict=True))
     ]
     head = nn.Conv2d(n_outputs[-1], n_channels, kernel_size=4, dilation=2, padding=3)
     return UNet(encoder, decoder, head)
-
-
-def _down(n_inputs: int, n_outputs: int, activation: Callable[[], nn.Module]) -> nn.Sequential:
-    return nn.Sequential(
-        OrderedDict(norm=_norm(n_inputs), activation=activation(), conv=SameConv2d(n_inputs, n_outputs))
-    )
-
-
-def _up(n_inputs: int, n_outputs: int, activation: Callable[[], nn.Module], with_dropout: bool) -> nn.Sequential:
-    layers = OrderedDict[str, nn.Module](
-        conv=SameConvTranspose2d(n_inputs, n_outputs), activation=activation(), norm=_norm(n_outputs)
-    )
-    if with_dropout:
-        layers["dropout"] = nn.Dropout(_DROPOUT)
-    return nn.Sequential(layers)
 
 
 def _norm(n_features: int) -> nn.BatchNorm2d:

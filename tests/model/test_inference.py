@@ -1,0 +1,111 @@
+"""A prepared network estimates what the trained one estimates."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spleeter.model.functions import Builder, InputShape
+from spleeter.model.functions.blstm import blstm
+from spleeter.model.functions.unet import softmax_unet, unet
+from spleeter.model.inference import for_inference
+from tests.model.golden import snr
+
+INSTRUMENTS = ("vocals", "drums", "other")
+CPU = torch.device("cpu")
+both_unets = pytest.mark.parametrize("builder", [unet, softmax_unet])
+
+
+def trained(builder: Builder, params: Mapping[str, Any] | None = None, n_channels: int = 2) -> nn.Module:
+    """A network with random weights, and norms whose scales have both signs."""
+    torch.manual_seed(3)
+    filters = {"conv_n_filters": [4, 4, 6, 6, 8, 8]}
+    network = builder(INSTRUMENTS, {**filters, **(params or {})}, InputShape(n_channels, 64, 128))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+            nn.init.normal_(module.bias)
+    return network.eval()
+
+
+def magnitudes(batch: int = 1, n_channels: int = 2) -> Tensor:
+    return torch.rand((batch, n_channels, 64, 128), generator=torch.Generator().manual_seed(1)) * 10
+
+
+def prepared(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    return for_inference(copy.deepcopy(network), CPU, dtype)
+
+
+@both_unets
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+@pytest.mark.parametrize(
+    "params", [{}, {"conv_activation": "ELU", "deconv_activation": "LeakyReLU"}, {"conv_activation": "ReLU"}]
+)
+@torch.inference_mode()
+def test_unets(builder: Builder, params: Mapping[str, Any], n_channels: int) -> None:
+    network = trained(builder, params, n_channels)
+    for batch in (2, 1):
+        mixture = magnitudes(batch, n_channels)
+        estimates = prepared(network)(mixture)
+        assert estimates.dtype == torch.float32
+        torch.testing.assert_close(estimates, network(mixture), rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_edges_are_padded_as_in_training() -> None:
+    """A click at every edge and corner: whatever is turned round or cropped wrongly shows there."""
+    network = trained(unet)
+    mixture = torch.zeros(1, 2, 64, 128)
+    for t in (0, 31, 63):
+        for f in (0, 77, 127):
+            mixture[..., t, f] = 5
+    torch.testing.assert_close(prepared(network)(mixture), network(mixture), rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_any_layout_of_memory_will_do() -> None:
+    network, mixture = prepared(trained(unet)), magnitudes(3)
+    expected = network(mixture)
+    torch.testing.assert_close(network(mixture.contiguous(memory_format=torch.channels_last)), expected)
+    torch.testing.assert_close(network(mixture.transpose(0, 1).contiguous().transpose(0, 1)), expected)
+
+
+@torch.inference_mode()
+def test_the_input_is_not_changed() -> None:
+    mixture = magnitudes()
+    before = mixture.clone()
+    prepared(trained(unet))(mixture)
+    assert torch.equal(mixture, before)
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(torch.bfloat16, 30), (torch.float16, 50)])
+@both_unets
+@torch.inference_mode()
+def test_half_precision_is_near(builder: Builder, dtype: torch.dtype, least: float) -> None:
+    network = trained(builder)
+    estimates = prepared(network, dtype)(magnitudes())
+    assert estimates.dtype == torch.float32
+    assert snr(network(magnitudes()).numpy(), estimates.numpy()) > least
+
+
+@torch.inference_mode()
+def test_other_networks_are_taken_as_they_are() -> None:
+    network = blstm(INSTRUMENTS, {"lstm_units": 3}, InputShape(2, 64, 128)).eval()
+    expected = network(magnitudes())
+    assert for_inference(network, CPU) is network
+    half = prepared(network, torch.bfloat16)(magnitudes())
+    assert half.dtype == torch.float32
+    assert snr(expected.numpy(), half.numpy()) > 30
+
+
+def test_nothing_is_left_to_be_trained() -> None:
+    assert not list(for_inference(trained(unet), CPU).parameters())

@@ -1,0 +1,112 @@
+"""What separating a segment costs, counted and not timed: so no change makes it dearer unseen.
+
+Counted are the multiplications and additions of the convolutions, the memory that operators hand out, and the
+operators themselves. Where these numbers fall, lower the bounds here.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from spleeter.configuration import Configuration
+from spleeter.model.functions import build
+from spleeter.separation import Separation, _Group
+from spleeter.spectral.stft import chunk_length
+
+MB = 1 << 20
+
+
+class Cost(TorchDispatchMode):
+    """Adds up what the operators within this context cost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gflop = 0.0
+        self.mb = 0.0
+        self.largest_mb = 0.0
+        self.n_operators = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outputs = function(*args, **(kwargs or {}))
+        self.n_operators += 1
+        if "convolution" in str(function):
+            self._count_convolution(args[0], args[1], outputs)
+        held = {tensor.untyped_storage().data_ptr() for tensor in self._tensors([*args, *(kwargs or {}).values()])}
+        for output in self._tensors(outputs if isinstance(outputs, tuple | list) else [outputs]):
+            if output.untyped_storage().data_ptr() not in held:
+                n_mb = output.untyped_storage().nbytes() / MB
+                self.mb += n_mb
+                self.largest_mb = max(self.largest_mb, n_mb)
+        return outputs
+
+    def _count_convolution(self, x: Tensor, weight: Tensor, output: Tensor) -> None:
+        """Each weight meets each position of the smaller of the two sides, as far as strides go."""
+        if weight.dim() == 4:
+            n_outputs, n_inputs, height, width = weight.shape
+            shrinks = output.shape[-1] <= x.shape[-1]
+            positions = output[:, 0].numel() if shrinks else x[:, 0].numel()
+            self.gflop += 2 * n_outputs * n_inputs * height * width * positions / 1e9
+
+    @staticmethod
+    def _tensors(values: Any) -> list[Tensor]:
+        return [value for value in values if isinstance(value, Tensor) and value.layout == torch.strided]
+
+
+def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
+    """Cost of one segment in the steady state, with random weights, which cost what others do."""
+    configuration = Configuration.load({**Configuration.load(descriptor).to_dict(), **changes})
+    separation = Separation(configuration, build(configuration), torch.device("cpu"))
+    n_samples = chunk_length(configuration.T, configuration.frame_length, configuration.frame_step)
+    n_carried = configuration.frame_length - configuration.frame_step
+    carry = torch.zeros(separation._n_carried, 2, n_carried)
+    group = _Group(torch.randn(2, n_samples), carry, 1)
+    separation._separate_groups([group])  # lays the kernels out
+    with Cost() as cost:
+        separation._separate_groups([group])
+    return cost
+
+
+@pytest.fixture(scope="module")
+def two_stems() -> Cost:
+    return cost_of_a_segment("spleeter:2stems")
+
+
+def test_arithmetic_of_two_stems(two_stems: Cost) -> None:
+    """Two U-Nets of 11.95 GFLOP, and 0.84 for the tail by blocks instead of 0.24."""
+    assert two_stems.gflop == pytest.approx(2 * (11.95 + 0.84), rel=0.01)
+
+
+def test_memory_handed_out_for_two_stems(two_stems: Cost) -> None:
+    assert two_stems.mb < 310
+    assert two_stems.largest_mb <= 32, "glibc takes no larger blocks from its heap, where they are used again"
+
+
+def test_number_of_operators(two_stems: Cost) -> None:
+    assert two_stems.n_operators < 220
+
+
+def test_another_stem_costs_no_more_than_the_first_two() -> None:
+    few = Configuration.load("spleeter:2stems").to_dict()
+    filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
+    names = ["vocals", "drums", "bass", "other"]
+    two, four = (
+        cost_of_a_segment(
+            "spleeter:2stems", model=filters, instrument_list=names[:n], mask_extension=few["mask_extension"]
+        )
+        for n in (2, 4)
+    )
+    assert four.gflop == pytest.approx(2 * two.gflop)
+    assert four.mb < 2 * two.mb
+    assert four.n_operators < 2 * two.n_operators
+
+
+def test_the_last_of_average_masks_is_not_synthesised() -> None:
+    filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
+    zeros, average = (
+        cost_of_a_segment("spleeter:2stems", model=filters, mask_extension=extension)
+        for extension in ("zeros", "average")
+    )
+    assert average.mb < zeros.mb - 20

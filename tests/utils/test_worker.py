@@ -1,0 +1,72 @@
+"""Laws of the one thread that works for all."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from spleeter.utils.worker import BatchWorker
+
+
+def test_everyone_gets_their_own_result() -> None:
+    worker = BatchWorker(lambda numbers: [number**2 for number in numbers], lambda number: 1, capacity=3)
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(worker, range(200))) == [number**2 for number in range(200)]
+
+
+def test_all_is_done_in_one_and_the_same_thread() -> None:
+    worker = BatchWorker(lambda asked: [threading.get_ident() for _ in asked], lambda _: 1, capacity=1)
+    with ThreadPoolExecutor(4) as callers:
+        assert len(set(callers.map(worker, range(50)))) == 1
+
+
+def taken_together(weights: Sequence[int], capacity: int) -> list[list[int]]:
+    """What is taken together if all the requests wait while another one is worked on."""
+    batches: list[list[int]] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    def process(requests: Sequence[int]) -> Sequence[int]:
+        batches.append(list(requests))
+        begun.set()
+        gate.wait(10)
+        return requests
+
+    worker = BatchWorker(process, abs, capacity)
+    with ThreadPoolExecutor(len(weights) + 1) as callers:
+        callers.submit(worker, 0)
+        begun.wait(10)
+        asked = []
+        for weight in weights:
+            asked.append(callers.submit(worker, weight))
+            while len(worker._waiting) < len(asked):
+                pass
+        gate.set()
+        assert [future.result() for future in asked] == list(weights)
+    return batches[1:]
+
+
+def test_those_that_wait_are_taken_together_up_to_the_capacity() -> None:
+    assert taken_together([1, 2, 1, 3, 1, 1, 1], capacity=4) == [[1, 2, 1], [3, 1], [1, 1]]
+
+
+def test_what_is_too_heavy_is_taken_alone() -> None:
+    assert taken_together([9, 1, 1, 9], capacity=4) == [[9], [1, 1], [9]]
+
+
+def test_an_error_reaches_the_caller_and_the_thread_goes_on() -> None:
+    worker = BatchWorker(lambda numbers: [10 // number for number in numbers], lambda _: 1, capacity=1)
+    with pytest.raises(ZeroDivisionError):
+        worker(0)
+    assert worker(5) == 2
+
+
+def test_no_thread_is_left_when_the_worker_is_gone() -> None:
+    before = threading.active_count()
+    worker = BatchWorker(lambda asked: asked, lambda _: 1, capacity=1)
+    worker(1)
+    thread = next(iter(worker._thread._threads))
+    del worker
+    thread.join(10)
+    assert not thread.is_alive()
+    assert threading.active_count() <= before
