@@ -12,18 +12,18 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spleeter.configuration import Configuration
+from spleeter.groups import Group, GroupSeparator
 from spleeter.model.functions import build
-from spleeter.separation import Separation, _Group
 from spleeter.spectral.stft import chunk_length
 
 MB = 1 << 20
 
 
-class Cost(TorchDispatchMode):
+class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up what the operators within this context cost."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.gflop = 0.0
         self.mb = 0.0
         self.largest_mb = 0.0
@@ -58,14 +58,13 @@ class Cost(TorchDispatchMode):
 def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
     """Cost of one segment in the steady state, with random weights, which cost what others do."""
     configuration = Configuration.load({**Configuration.load(descriptor).to_dict(), **changes})
-    separation = Separation(configuration, build(configuration), torch.device("cpu"))
+    separator = GroupSeparator(configuration, build(configuration), torch.device("cpu"), False, torch.float32)
     n_samples = chunk_length(configuration.T, configuration.frame_length, configuration.frame_step)
-    n_carried = configuration.frame_length - configuration.frame_step
-    carry = torch.zeros(separation._n_carried, 2, n_carried)
-    group = _Group(torch.randn(2, n_samples), carry, 1)
-    separation._separate_groups([group])  # lays the kernels out
-    with Cost() as cost:
-        separation._separate_groups([group])
+    group = Group(torch.randn(2, n_samples), separator.empty_carry(), n_segments=1)
+    separator([group])  # lays the kernels out
+    cost = Cost()
+    with cost:
+        separator([group])
     return cost
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "spleeter"
 # room -> the rooms it may import from (besides itself). Level by level, from the ground up.
 GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
 FILES = {"audio", "model.provider", "model.tensorflow"}
-TORCH = {"device", "spectral", "masking", "model"}
+TORCH = {"device", "transfer", "spectral", "masking", "model"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
     "errors": set(),
@@ -25,12 +25,14 @@ ALLOWED: dict[str, set[str]] = {
     "model.tensorflow": GROUND,
     "model.provider": GROUND | {"model.tensorflow"},
     "device": GROUND,
+    "transfer": GROUND,
     "spectral": GROUND,
     "masking": GROUND,
     "model": GROUND | {"model.tensorflow"},
     "selection": GROUND,
     "output": GROUND | {"audio"},
-    "separation": GROUND | TORCH,
+    "groups": GROUND | TORCH,
+    "separation": GROUND | TORCH | {"groups"},
     "separator": GROUND | FILES | TORCH | {"selection", "output", "separation"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
     "cli": GROUND | FILES | TORCH | {"selection", "output", "separation", "separator", "catalogue"},

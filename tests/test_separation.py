@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from spleeter.configuration import Configuration
-from spleeter.separation import Separation, _Group
+from spleeter.groups import Group
+from spleeter.separation import Separation
 
 STEP, LENGTH, T = 16, 64, 64
 SEGMENT = T * STEP  # samples
@@ -121,7 +122,7 @@ def test_digital_silence_is_not_computed_and_nothing_changes(mask_extension: str
     waveform = noise(13 * SEGMENT)
     waveform[:, SEGMENT : 10 * SEGMENT + 17] = 0
     n_segments: list[int] = []
-    separator._network.register_forward_hook(lambda _, inputs, __: n_segments.append(len(inputs[0])))
+    separator._separator._network.register_forward_hook(lambda _, inputs, __: n_segments.append(len(inputs[0])))
     stems = separator.separate(waveform)
     n_sounding = sum(n_segments)
     assert n_sounding <= 10
@@ -157,12 +158,14 @@ def test_songs_that_go_through_the_network_together_come_out_as_alone() -> None:
     separator = separation()
     songs = [noise(n_samples, seed) for seed, n_samples in enumerate([SEGMENT // 2, 3 * SEGMENT, 2 * SEGMENT])]
     groups = [
-        _Group(chunk, torch.zeros(2, 2, LENGTH - STEP), 1) for song in songs for chunk, _ in separator._groups([song])
+        Group(chunk, separator._separator.empty_carry(), 1)
+        for song in songs
+        for chunk, _ in separator._groups([song])
     ]
     assert len(groups) > 5
-    together = separator._separate_groups(groups)
+    together = separator._separator(groups)
     for group, (stems, carry) in zip(groups, together, strict=True):
-        ((alone, carry_alone),) = separator._separate_groups([group])
+        ((alone, carry_alone),) = separator._separator([group])
         torch.testing.assert_close(stems, alone, rtol=0, atol=1e-6)
         torch.testing.assert_close(carry, carry_alone, rtol=0, atol=1e-6)
 

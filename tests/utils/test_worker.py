@@ -10,13 +10,13 @@ from spleeter.utils.worker import BatchWorker
 
 
 def test_everyone_gets_their_own_result() -> None:
-    worker = BatchWorker(lambda numbers: [number**2 for number in numbers], lambda number: 1, capacity=3)
+    worker = BatchWorker[int, int](lambda numbers: [number**2 for number in numbers], lambda _: 1, capacity=3)
     with ThreadPoolExecutor(8) as callers:
         assert list(callers.map(worker, range(200))) == [number**2 for number in range(200)]
 
 
 def test_all_is_done_in_one_and_the_same_thread() -> None:
-    worker = BatchWorker(lambda asked: [threading.get_ident() for _ in asked], lambda _: 1, capacity=1)
+    worker = BatchWorker[int, int](lambda asked: [threading.get_ident() for _ in asked], lambda _: 1, capacity=1)
     with ThreadPoolExecutor(4) as callers:
         assert len(set(callers.map(worker, range(50)))) == 1
 
@@ -32,7 +32,7 @@ def taken_together(weights: Sequence[int], capacity: int) -> list[list[int]]:
         gate.wait(10)
         return requests
 
-    worker = BatchWorker(process, abs, capacity)
+    worker = BatchWorker[int, int](process, abs, capacity)
     with ThreadPoolExecutor(len(weights) + 1) as callers:
         callers.submit(worker, 0)
         begun.wait(10)
@@ -55,7 +55,7 @@ def test_what_is_too_heavy_is_taken_alone() -> None:
 
 
 def test_an_error_reaches_the_caller_and_the_thread_goes_on() -> None:
-    worker = BatchWorker(lambda numbers: [10 // number for number in numbers], lambda _: 1, capacity=1)
+    worker = BatchWorker[int, int](lambda numbers: [10 // number for number in numbers], lambda _: 1, capacity=1)
     with pytest.raises(ZeroDivisionError):
         worker(0)
     assert worker(5) == 2
@@ -63,7 +63,7 @@ def test_an_error_reaches_the_caller_and_the_thread_goes_on() -> None:
 
 def test_no_thread_is_left_when_the_worker_is_gone() -> None:
     before = threading.active_count()
-    worker = BatchWorker(lambda asked: asked, lambda _: 1, capacity=1)
+    worker = BatchWorker[int, int](lambda asked: asked, lambda _: 1, capacity=1)
     worker(1)
     thread = next(iter(worker._thread._threads))
     del worker
