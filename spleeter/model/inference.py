@@ -24,6 +24,9 @@ from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
 _BLOCK = 4
 """Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
 
+_FLOAT16_UNIT = 2.0**-8
+"""What float16, which ends at 65504, counts in: sound 200 times beyond full scale then overflows in no layer."""
+
 
 def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Prepare a trained network for separation. The network itself is not to be used any more.
@@ -64,16 +67,34 @@ class PreparedUNets(nn.Module):
         self.networks = nn.ModuleList(_PreparedUNet(unet) for unet in network.networks if isinstance(unet, UNet))
         self._to_masks = network.to_masks
         self._dtype = dtype
+        self._unit = _FLOAT16_UNIT if dtype == torch.float16 and _is_homogeneous(network) else 1.0
+        self._scale_down()
+
+    def _scale_down(self) -> None:
+        """Scale what is added anywhere, so that an input scaled as much gives logits scaled as much."""
+        for module in self.modules():
+            if isinstance(module, Convolution) and module.bias is not None:
+                module.bias *= self._unit
+            elif isinstance(module, _Affine):
+                module.shift *= self._unit
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32."""
-        turned = magnitudes.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
+        scaled = magnitudes if self._unit == 1 else magnitudes * self._unit
+        turned = scaled.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
         logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
         T, F = (size // _BLOCK for size in magnitudes.shape[-2:])
         by_block = logits.reshape(*logits.shape[:-2], T, _BLOCK, F, _BLOCK)
         for network, stem_logits in zip(self.networks, by_block, strict=True):
             stem_logits.copy_(network(turned))
+        if self._unit != 1:
+            logits /= self._unit
         return self._to_masks(logits).mul_(magnitudes)
+
+
+def _is_homogeneous(network: nn.Module) -> bool:
+    """Whether its activations scale with their input."""
+    return not any(isinstance(module, nn.ELU) for module in network.modules())
 
 
 class _PreparedUNet(nn.Module):

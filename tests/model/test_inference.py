@@ -88,13 +88,20 @@ def test_the_input_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "least"), [(torch.bfloat16, 30), (torch.float16, 50)])
+@pytest.mark.parametrize("activation", ["LeakyReLU", "ELU"])
 @both_unets
 @torch.inference_mode()
-def test_half_precision_is_near(builder: Builder, dtype: torch.dtype, least: float) -> None:
-    network = trained(builder)
+def test_half_precision_is_near(builder: Builder, activation: str, dtype: torch.dtype, least: float) -> None:
+    network = trained(builder, {"conv_activation": activation})
     estimates = prepared(network, dtype)(magnitudes())
     assert estimates.dtype == torch.float32
     assert snr(network(magnitudes()).numpy(), estimates.numpy()) > least
+
+
+@torch.inference_mode()
+def test_loud_sound_does_not_overflow_float16() -> None:
+    estimates = prepared(trained(unet), torch.float16)(magnitudes() * 1e4)  # full scale is 2048 at most
+    assert estimates.isfinite().all()
 
 
 @torch.inference_mode()
