@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
@@ -33,6 +34,9 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
 
 Stems: TypeAlias = dict[str, Waveform]
+
+_OnDevice: TypeAlias = tuple[Waveform, Callable[[], npt.NDArray[np.float32]]]
+"""A block of the mixture (samples, channels), and what waits for its stems (stems, samples, channels)."""
 
 _SLICE = 1 << 18
 """Samples of a whole waveform that go to the device at once."""
@@ -149,13 +153,17 @@ class Separator:
 
     def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
+        return self._on_host(self._on_device(blocks))
+
+    def _on_device(self, blocks: Iterable[Waveform]) -> Iterator[_OnDevice]:
+        """Separate blocks; their stems are still on the device, on their way back."""
         separation, copies = self._separation, HostCopies(self.device)
-        separated = separation.separate_blocks(torch.from_numpy(block.T) for block in blocks)
-        copied = ((block.mixture, copies.start(block.stems.transpose(-1, -2))) for block in separated)
-        # A GPU is given the next block while the one before is on its way back.
-        with closing(prefetch(copied, depth=1) if self.device.type == "cuda" else copied) as ahead:
-            for mixture, finish in ahead:
-                yield mixture.T.numpy(), dict(zip(self.instruments, finish(), strict=True))
+        for block in separation.separate_blocks(torch.from_numpy(block.T) for block in blocks):
+            yield block.mixture.T.numpy(), copies.start(block.stems.transpose(-1, -2))
+
+    def _on_host(self, blocks: Iterable[_OnDevice]) -> Iterator[tuple[Waveform, Stems]]:
+        for mixture, finish in blocks:
+            yield mixture, dict(zip(self.instruments, finish(), strict=True))
 
     def select(
         self,
@@ -219,9 +227,10 @@ class Separator:
             with (
                 StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files,
                 closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(self._separated(decoded))) as separated,
+                closing(prefetch(self._on_device(decoded), depth=1)) as separated,
+                closing(prefetch(self._on_host(separated), depth=1)) as ready,
             ):
-                told = _telling(separated, progress, reader.n_samples)
+                told = _telling(ready, progress, reader.n_samples)
                 outputs = (chosen.apply(mixture, stems) for mixture, stems in told)
                 at_rate = outputs if rate == self.sample_rate else self._resampled(outputs, chosen.names, reader)
                 for block in at_rate:

@@ -23,9 +23,9 @@ class HostCopies:
 
     def start(self, tensor: Tensor) -> Callable[[], npt.NDArray[np.float32]]:
         """Begin to copy; the returned function waits for the copy, contiguous in memory, and gives it."""
-        ordered = tensor.contiguous()
         if self._stream is None:
-            return lambda: ordered.cpu().numpy()
+            return lambda: tensor.contiguous().cpu().numpy()
+        ordered = tensor.contiguous()
         self._stream.wait_stream(torch.cuda.current_stream(tensor.device))
         with torch.cuda.stream(self._stream):
             copy = torch.empty(ordered.shape, dtype=ordered.dtype, pin_memory=True)

@@ -12,7 +12,7 @@ import importlib
 import os
 from importlib.metadata import version
 
-import measuring
+import measuring  # type: ignore[import-not-found] # it lies beside, and this is no package
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

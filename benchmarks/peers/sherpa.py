@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import measuring
+import measuring  # type: ignore[import-not-found] # it lies beside, and this is no package
 
 STEMS = ("vocals", "accompaniment")
 

@@ -41,7 +41,7 @@ class Interruption:
     ) -> None:
         self._restore()
         if isinstance(error, KeyboardInterrupt):
-            logger.error("interrupted; songs that were finished are kept, the one in work left nothing")
+            logger.error("interrupted; songs that were finished are kept, those in work left nothing")
             raise Exit(128 + (self._received or signal.SIGINT)) from None
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -9,13 +9,14 @@ Loading assigns every weight once or fails as a whole: nothing missing, nothing 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
@@ -27,6 +28,19 @@ WEIGHTS_FILE = "model.safetensors"
 
 _BATCH_COUNTER = "num_batches_tracked"
 """A count that torch's batch norm keeps besides its weights, and TensorFlow does not; nothing depends on it."""
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Within this context `torch.nn.init` leaves parameters as they are: all of them are about to be loaded."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            tensor = args[0] if args else (kwargs or {})["tensor"]
+            if isinstance(tensor, nn.Parameter):
+                return tensor
+        return function(*args, **(kwargs or {}))
 
 
 class _Weight(NamedTuple):
@@ -50,7 +64,8 @@ def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
         ModelError: if the network cannot be built.
         CheckpointError: if the weights are missing, damaged or made for another network.
     """
-    network = build(configuration)
+    with _WithoutInitialisation():
+        network = build(configuration)
     if _has_own_weights(model_dir):
         _check_configuration(model_dir, configuration)
         _load_safetensors(network, model_dir / WEIGHTS_FILE)

@@ -1,0 +1,40 @@
+"""How much there is to compute, and how fast this machine computes at best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.clock import timer
+from spleeter.configuration import Configuration
+from spleeter.model.functions import build
+
+_SIZE = 4096
+
+
+def matrix_product(device: torch.device) -> Callable[[], float]:
+    """A measure of the GFLOP/s of multiplying two float32 matrices of 4096 × 4096."""
+    a, b = torch.randn((2, _SIZE, _SIZE), device=device)
+    out = torch.empty_like(a)
+    seconds = timer(lambda: torch.mm(a, b, out=out), device, at_least=0.2)
+    return lambda: 2e-9 * _SIZE**3 / seconds()
+
+
+def network_gflop(configuration: Configuration) -> float:
+    """GFLOP that the plain network needs for one segment of T frames and one stem, as torch counts them.
+
+    A network that is prepared for separation does the same with about as many; figures for it are in these, too.
+    """
+    with torch.device("meta"), torch.no_grad():
+        network = build(configuration).eval()
+        magnitudes = torch.empty((1, configuration.n_channels, configuration.T, configuration.F))
+        with FlopCounterMode(display=False) as counter:
+            network(magnitudes)
+    return float(counter.get_total_flops()) / 1e9 / len(configuration.instrument_list)
+
+
+def segment_seconds(configuration: Configuration) -> float:
+    """Seconds of music in a segment of T frames."""
+    return configuration.T * configuration.frame_step / configuration.sample_rate

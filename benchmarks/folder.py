@@ -1,0 +1,104 @@
+"""A folder of songs, files to files, and its parts alone: they go on side by side, so the slowest limits all."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.clock import in_turn
+from benchmarks.models import Model
+from benchmarks.report import Row, Table
+from benchmarks.setting import Setting, tell
+from benchmarks.songs import SAMPLE_RATE, cut, read
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.codec import Codec, Encoding
+from spleeter.catalogue import jobs as catalogue
+from spleeter.catalogue.jobs import Job
+from spleeter.catalogue.songs import find_songs
+from spleeter.output import StemFiles
+from spleeter.separator import Separator
+from spleeter.types import Waveform
+from spleeter.utils.names import FILENAME_FORMAT
+
+_CODECS = (Codec.WAV, Codec.MP3)
+_PARTS = ("decode", "device", "encode")
+_BLOCK = 1 << 19
+"""Samples that go through a part at once: about as many as a separation gives, 12 s."""
+
+
+def measure(setting: Setting, model: Model, n_songs: int, seconds: float) -> Table:
+    """Separate mp3 files to wav and to mp3 files, all of it and each part, in turn."""
+    songs = _folder(setting, n_songs, seconds)
+    separator = Separator(model.descriptor, device=str(setting.device))
+    waveform = np.concatenate(list(read(setting.songs.file(seconds, Codec.MP3))))
+    stems = separator.separate(waveform)
+    n_at_once, rounds = catalogue.songs_at_once(setting.device.type), setting.options.n_rounds()
+    tell(f"gpu: {rounds} rounds of {n_songs} songs, {n_at_once} at once")
+    rows = []
+    for codec in _CODECS:
+        jobs = _jobs(songs, setting.folder / "separated", stems, codec)
+        acts = _acts(separator, waveform, stems, codec)
+        measures = {part: partial(_seconds, jobs, act, n_at_once) for part, act in acts.items()}
+        rows.append(_row(f"{n_songs} songs, mp3 to {codec}", in_turn(measures, rounds), n_songs * seconds))
+    note = (
+        f"{model.label}, {n_songs} songs of {seconds:g} s, {n_at_once} at once. The parts go on side by side: "
+        "one whose share is near 100 % limits the whole."
+    )
+    return Table("A folder of songs, and its parts alone", rows, [note])
+
+
+def _folder(setting: Setting, n_songs: int, seconds: float) -> Path:
+    folder = setting.folder / "songs"
+    folder.mkdir()
+    for number in range(n_songs):
+        shutil.copy(setting.songs.file(seconds, Codec.MP3), folder / f"{number:03}.mp3")
+    return folder
+
+
+def _jobs(folder: Path, destination: Path, names: Mapping[str, Waveform], codec: Codec) -> list[Job]:
+    songs, _ = find_songs([folder], destination)
+    return catalogue.plan(songs, destination, names, codec, FILENAME_FORMAT)
+
+
+def _acts(
+    separator: Separator, waveform: Waveform, stems: Mapping[str, Waveform], codec: Codec
+) -> dict[str, Callable[[Job], object]]:
+    """What is to be done for a job, all of it and each part."""
+
+    def whole(job: Job) -> object:
+        return separator.separate_to_file(job.song, job.outputs["vocals"].parents[1], codec=codec)
+
+    def decode(job: Job) -> object:
+        return sum(len(block) for block in read(job.song))
+
+    def device(job: Job) -> object:
+        return sum(len(mixture) for mixture, _ in separator.separate_blocks(cut(waveform, _BLOCK)))
+
+    def encode(job: Job) -> None:
+        with StemFiles(AudioAdapter.default(), job.outputs, SAMPLE_RATE, 2, Encoding(codec)) as files:
+            for blocks in zip(*(cut(stem, _BLOCK) for stem in stems.values()), strict=True):
+                files.write(dict(zip(stems, blocks, strict=True)))
+
+    return {"whole": whole, "decode": decode, "device": device, "encode": encode}
+
+
+def _seconds(jobs: list[Job], act: Callable[[Job], object], n_at_once: int) -> float:
+    """Seconds until a part of all jobs is done, as many at once as in a catalogue."""
+    start = time.perf_counter()
+    if failures := catalogue.run(jobs, act, n_at_once):
+        raise SystemExit(failures[0].reason)
+    return time.perf_counter() - start
+
+
+def _row(what: str, taken: Mapping[str, list[float]], seconds: float) -> Row:
+    whole = median(taken["whole"])
+    row: Row = {"what": what, "wall_s": whole, "x_real_time": seconds / whole}
+    for part in _PARTS:
+        row |= {f"{part}_s": median(taken[part]), f"{part}_percent": round(100 * median(taken[part]) / whole)}
+    return row

@@ -1,0 +1,1 @@
+"""One module a section: `run(setting)` measures, and returns tables."""

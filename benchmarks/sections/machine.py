@@ -1,0 +1,56 @@
+"""What the figures were made on, and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import spleeter
+from benchmarks.arithmetic import matrix_product
+from benchmarks.clock import in_turn
+from benchmarks.report import Row, Table, Value
+from benchmarks.setting import Setting, tell
+
+
+def run(setting: Setting) -> list[Table]:
+    """Describe the machine."""
+    tell("machine: matrix product")
+    rates = in_turn({"product": matrix_product(setting.device)}, setting.options.n_rounds(3, 2))["product"]
+    facts: dict[str, Value] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "Python": platform.python_version(),
+        "spleeter": spleeter.__version__,
+        "torch": torch.__version__,
+        "torch's threads": torch.get_num_threads(),
+        "torch's instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": _device(setting.device),
+        "matrix product": f"{median(rates):.0f} GFLOP/s, float32, 4096 × 4096",
+        "music": setting.options.song.name if setting.options.song else "synthetic",
+    }
+    rows: list[Row] = [{"what": name, "value": value} for name, value in facts.items()]
+    return [Table("Machine", rows)]
+
+
+def _device(device: torch.device) -> str:
+    return f"{device}, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
+
+
+def _processor() -> str:
+    """The processor's name, for which Python has no function."""
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

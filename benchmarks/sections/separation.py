@@ -1,0 +1,46 @@
+"""Arrays to arrays with a model that is loaded: what a program that keeps its separator gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+from benchmarks.clock import in_turn, timer
+from benchmarks.report import Row, Table
+from benchmarks.setting import Setting, tell
+from benchmarks.songs import SAMPLE_RATE
+from spleeter.separator import Separator
+from spleeter.types import Waveform
+
+_SECONDS, _QUICK_SECONDS = 180, 15
+
+
+def run(setting: Setting) -> list[Table]:
+    """Separate a song with 2 and 4 stems, in both precisions, in turn."""
+    seconds = _QUICK_SECONDS if setting.options.quick else _SECONDS
+    waveform = setting.songs.waveform(seconds)
+    measures = {
+        (n_stems, precision): _measure(setting, n_stems, precision, waveform)
+        for n_stems in (2, 4)
+        for precision in ("float32", "bfloat16")
+    }
+    rounds = setting.options.n_rounds(3, 2)
+    tell(f"separation: {rounds} rounds of {seconds} s")
+    rows: list[Row] = [
+        {
+            "what": f"{setting.models.get(n_stems).label}, {precision}",
+            "rounds": rounds,
+            "median_s": median(times),
+            "min_s": min(times),
+            "x_real_time": seconds / median(times),
+        }
+        for (n_stems, precision), times in in_turn(measures, rounds).items()
+    ]
+    return [Table(f"Separation: {seconds} s, arrays to arrays, the model loaded", rows)]
+
+
+def _measure(setting: Setting, n_stems: int, precision: str, waveform: Waveform) -> Callable[[], float]:
+    """A measure of one separation; the separator has warmed up on the first 15 s."""
+    separator = Separator(setting.models.get(n_stems).descriptor, device=str(setting.device), precision=precision)
+    separator.separate(waveform[: _QUICK_SECONDS * SAMPLE_RATE])
+    return timer(lambda: separator.separate(waveform), setting.device, warm_up=False)
