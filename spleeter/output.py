@@ -138,17 +138,18 @@ class StemFiles:
 
     def write(self, outputs: Mapping[str, Waveform]) -> None:
         """Append a block (samples, channels) to every file."""
-        for name, block in outputs.items():
-            magnitudes = np.abs(block)
-            self._peak = max(self._peak, float(magnitudes.max(initial=0.0)))
-            self._n_clipped[name] += int(np.count_nonzero(magnitudes > 1.0))
-        self._for_each(lambda name: self._write_one(name, outputs[name]))
+        peaks = {name: max(block.max(initial=0.0), -block.min(initial=0.0)) for name, block in outputs.items()}
+        self._peak = max(self._peak, float(max(peaks.values())))
+        beyond = {name for name, peak in peaks.items() if peak > 1.0}
+        for name in beyond:
+            self._n_clipped[name] += int(np.count_nonzero(np.abs(outputs[name]) > 1.0))
+        self._for_each(lambda name: self._write_one(name, outputs[name], name in beyond))
 
-    def _write_one(self, name: str, block: Waveform) -> None:
+    def _write_one(self, name: str, block: Waveform, is_beyond: bool) -> None:
         if self._clip == "rescale":
             self._spools[name].write(block)
         else:
-            self._writers[name].write(np.clip(block, -1.0, 1.0) if self._clip == "clamp" else block)
+            self._writers[name].write(np.clip(block, -1.0, 1.0) if is_beyond and self._clip == "clamp" else block)
 
     def _for_each(self, act: Callable[[str], None]) -> None:
         """Do something for every output, side by side: encoders work outside of Python's lock."""

@@ -40,16 +40,19 @@ def is_finite(waveform: Waveform) -> bool:
         return bool(np.isfinite(waveform.sum())) or bool(np.isfinite(waveform).all())
 
 
-def to_integers(waveform: Waveform, bits: int) -> npt.NDArray[np.int32]:
+def to_integers(waveform: Waveform, bits: int) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
     """Round full scale ±1 to signed integers of `bits` bits (at most 24): rint(x · 2^(bits-1)), clamped.
 
     Scaling by a power of two is exact, so an integer divided by 2^(bits-1) comes back as itself.
+
+    Returns:
+        int16 for up to 16 bits, else int32.
     """
     full_scale = 2 ** (bits - 1)
-    integers: npt.NDArray[np.int32] = (
-        np.rint(waveform * np.float32(full_scale)).clip(-full_scale, full_scale - 1).astype(np.int32)
-    )
-    return integers
+    scaled = waveform * np.float32(full_scale)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -full_scale, full_scale - 1, out=scaled)
+    return scaled.astype(np.int16) if bits <= 16 else scaled.astype(np.int32)
 
 
 def to_float(samples: npt.NDArray[np.generic]) -> Waveform:

@@ -127,7 +127,7 @@ class FFmpegEncoder:
         if bits is None:
             return np.ascontiguousarray(block, np.float32), "flt"
         integers = to_integers(block, bits)
-        return (integers.astype(np.int16), "s16") if bits == 16 else (integers << (32 - bits), "s32")
+        return (integers, "s16") if bits == 16 else (integers << (32 - bits), "s32")
 
     def _failure(self, error: BaseException) -> EncodeError:
         return self._file.failure(f"the {self._codec} encoder failed ({reason(error)})")
