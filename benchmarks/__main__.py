@@ -37,7 +37,7 @@ def main() -> None:
 
 def _plain(options: Options, tables: Mapping[str, Sequence[Table]]) -> dict[str, Any]:
     """Everything as plain JSON."""
-    asked = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
+    asked = {key: value.name if isinstance(value, Path) else value for key, value in asdict(options).items()}
     sections = {name: [asdict(table) for table in of_section] for name, of_section in tables.items()}
     return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "options": asked, "sections": sections}
 

@@ -15,17 +15,21 @@ _CANNOT_FLUSH = 120
 
 
 def main() -> NoReturn:
-    """Run the command and end the process there: to take torch apart first would take half a second."""
+    """Run the command and end the process there: to take torch apart first would take half a second.
+
+    So whatever waits for the end of the interpreter, such as a profiler, is to run `entrypoint` instead.
+    """
     try:
         entrypoint()
         code = 0
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        code = code or _CANNOT_FLUSH
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # as it is where it was closed from the beginning
+                stream.flush()
+        except (OSError, ValueError):
+            code = code or _CANNOT_FLUSH
     os._exit(code)
 
 

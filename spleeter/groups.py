@@ -29,12 +29,13 @@ class Group:
     """Consecutive segments of a song.
 
     `chunk` (channels, samples), on the host, reaches over all of their frames; `carry`, on the device, is what the
-    group before has left over, or `empty_carry`.
+    group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on a CPU.
     """
 
     chunk: Tensor
     carry: Tensor
     n_segments: int
+    n_threads: int
 
 
 Separated: TypeAlias = tuple[Tensor, Tensor]
@@ -67,6 +68,8 @@ class GroupSeparator:
     @torch.inference_mode()
     def __call__(self, groups: Sequence[Group]) -> list[Separated]:
         """Separate groups."""
+        if torch.get_num_threads() != groups[0].n_threads:  # it is set for each thread on its own
+            torch.set_num_threads(groups[0].n_threads)
         self._wait_for_room()
         chunks = [to_device(group.chunk, self._device) for group in groups]
         segments = [self._segments(chunk) for chunk in chunks]

@@ -139,7 +139,7 @@ class StemFiles:
     def write(self, outputs: Mapping[str, Waveform]) -> None:
         """Append a block (samples, channels) to every file."""
         peaks = {name: max(block.max(initial=0.0), -block.min(initial=0.0)) for name, block in outputs.items()}
-        self._peak = max(self._peak, float(max(peaks.values())))
+        self._peak = max(self._peak, *map(float, peaks.values()), 0.0)
         beyond = {name for name, peak in peaks.items() if peak > 1.0}
         for name in beyond:
             self._n_clipped[name] += int(np.count_nonzero(np.abs(outputs[name]) > 1.0))

@@ -3,7 +3,8 @@
     blocks of samples  ->  groups of frames  ->  STFT  ->  network  ->  masks  ->  inverse STFT  ->  blocks of stems
 
 A whole waveform goes the very same way, as one block. Blocks of any size are regrouped into groups that are
-counted from the first frame, so what comes out does not depend on how the samples came in, to the last bit.
+counted from the first frame, so what comes out does not depend on how the samples came in: to the last bit on a CPU,
+to rounding on a GPU, where groups of several songs may be computed together.
 Nothing grows with the length: one group of frames and the overlap to the next is all that is held.
 """
 
@@ -89,10 +90,14 @@ class Separation:
         length, step, T = self.configuration.frame_length, self.configuration.frame_step, self.configuration.T
         lead = length  # the zeros in front, which the output is to lose again
         carry = self._separator.empty_carry()
+        n_threads = torch.get_num_threads()
         for chunk, n_new in self._groups(blocks):
             if chunk.any():
                 n_segments = (chunk.shape[-1] - length + step) // (T * step)
-                stems, carry = self._compute(Group(chunk, carry, n_segments))
+                stems, carry = self._compute(Group(chunk, carry, n_segments, n_threads))
+                if self.device.type == "cuda":  # what is in work there is in the computing thread's stream
+                    computing = torch.cuda.default_stream(self.device)
+                    torch.cuda.current_stream(self.device).wait_stream(computing)
             else:
                 stems, carry = self._separator.faded_out(carry, chunk.shape[-1])
             skipped, lead = min(lead, n_new), max(0, lead - n_new)

@@ -158,7 +158,7 @@ class Separator:
     def _on_device(self, blocks: Iterable[Waveform]) -> Iterator[_OnDevice]:
         """Separate blocks; their stems are still on the device, on their way back."""
         separation, copies = self._separation, HostCopies(self.device)
-        for block in separation.separate_blocks(torch.from_numpy(block.T) for block in blocks):
+        for block in separation.separate_blocks(torch.from_numpy(block.T.copy()) for block in blocks):
             yield block.mixture.T.numpy(), copies.start(block.stems.transpose(-1, -2))
 
     def _on_host(self, blocks: Iterable[_OnDevice]) -> Iterator[tuple[Waveform, Stems]]:

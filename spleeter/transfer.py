@@ -11,7 +11,7 @@ from torch import Tensor
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Send a tensor to the device; to CUDA without waiting until it is there."""
     if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
@@ -25,12 +25,11 @@ class HostCopies:
         """Begin to copy; the returned function waits for the copy, contiguous in memory, and gives it."""
         if self._stream is None:
             return lambda: tensor.contiguous().cpu().numpy()
-        ordered = tensor.contiguous()
         self._stream.wait_stream(torch.cuda.current_stream(tensor.device))
         with torch.cuda.stream(self._stream):
-            copy = torch.empty(ordered.shape, dtype=ordered.dtype, pin_memory=True)
-            copy.copy_(ordered, non_blocking=True)
-            ordered.record_stream(self._stream)
+            copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            copy.copy_(tensor.contiguous(), non_blocking=True)
+            tensor.record_stream(self._stream)
             copied = self._stream.record_event()
 
         def finish() -> npt.NDArray[np.float32]:

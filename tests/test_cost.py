@@ -60,7 +60,7 @@ def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
     configuration = Configuration.load({**Configuration.load(descriptor).to_dict(), **changes})
     separator = GroupSeparator(configuration, build(configuration), torch.device("cpu"), False, torch.float32)
     n_samples = chunk_length(configuration.T, configuration.frame_length, configuration.frame_step)
-    group = Group(torch.randn(2, n_samples), separator.empty_carry(), n_segments=1)
+    group = Group(torch.randn(2, n_samples), separator.empty_carry(), 1, torch.get_num_threads())
     separator([group])  # lays the kernels out
     cost = Cost()
     with cost:

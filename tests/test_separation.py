@@ -157,11 +157,9 @@ def test_songs_that_go_through_the_network_together_come_out_as_alone() -> None:
     """As on a GPU: groups of several segments, and several songs' groups in one batch."""
     separator = separation()
     songs = [noise(n_samples, seed) for seed, n_samples in enumerate([SEGMENT // 2, 3 * SEGMENT, 2 * SEGMENT])]
-    groups = [
-        Group(chunk, separator._separator.empty_carry(), 1)
-        for song in songs
-        for chunk, _ in separator._groups([song])
-    ]
+    carry, n_threads = separator._separator.empty_carry(), torch.get_num_threads()
+    chunks = [chunk for song in songs for chunk, _ in separator._groups([song])]
+    groups = [Group(chunk, carry, 1, n_threads) for chunk in chunks]
     assert len(groups) > 5
     together = separator._separator(groups)
     for group, (stems, carry) in zip(groups, together, strict=True):
@@ -200,3 +198,17 @@ def test_frames_start_with_one_frame_of_zeros() -> None:
     difference = (separator.separate(waveform) - separator.separate(altered)).abs().amax(dim=(0, 1))
     assert not difference[: SEGMENT - LENGTH].any()
     assert difference[SEGMENT:].any()
+
+
+def test_the_callers_number_of_threads_is_taken_over() -> None:
+    separator, seen = separation(), []
+    separator._separator._network.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    usual = torch.get_num_threads()
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            separator.separate(noise(SEGMENT))
+    finally:
+        torch.set_num_threads(usual)
+    assert set(seen[: len(seen) // 2]) == {1}
+    assert set(seen[len(seen) // 2 :]) == {2}

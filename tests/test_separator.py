@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -377,3 +379,55 @@ def test_unknown_models_and_devices_are_named_at_once(tiny_model: Path) -> None:
         Separator(str(tiny_model), device="gpu")
     with pytest.raises(DeviceError, match=r"not available|is not there"):
         Separator(str(tiny_model), device="cuda:99")
+
+
+# --- memory that belongs to the caller -----------------------------------------------------------------------------
+
+
+def test_blocks_may_be_read_into_one_buffer_over_and_over(separator: Separator, music: Waveform) -> None:
+    buffer = np.empty((1000, 2), np.float32)
+
+    def refilled() -> Iterator[Waveform]:
+        for first in range(0, len(music) - 1000, 1000):
+            buffer[:] = music[first : first + 1000]
+            yield buffer
+
+    mixture = np.concatenate([block for block, _ in separator.separate_blocks(refilled())])
+    assert np.array_equal(mixture, music[: len(mixture)])
+
+
+def test_arrays_of_any_kind(separator: Separator, music: Waveform) -> None:
+    expected = separator.separate(music)
+    backwards = music[::-1].copy()[::-1]
+    read_only = np.frombuffer(music.tobytes(), np.float32).reshape(-1, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for array in (backwards, read_only, np.asfortranarray(music), music.astype(np.float64)):
+            for name, stem in separator.separate(array).items():
+                assert np.array_equal(stem, expected[name])
+
+
+def test_saving_nothing_does_nothing(separator: Separator, tmp_path: Path) -> None:
+    separator.save_to_file({}, "song.mp3", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_threads_may_share_a_separator(separator: Separator, music: Waveform) -> None:
+    songs = [music[: 20_000 * (n + 1)] for n in range(6)]
+    alone = [separator.separate(song) for song in songs]
+    with ThreadPoolExecutor(6) as threads:
+        for expected, got in zip(alone, threads.map(separator.separate, songs), strict=True):
+            assert all(np.array_equal(got[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_near_and_not_the_same(tiny_model: Path, music: Waveform, precision: str) -> None:
+    exact, half = (Separator(str(tiny_model), precision=p).separate(music) for p in ("float32", precision))
+    for name, stem in exact.items():
+        assert not np.array_equal(half[name], stem)
+        assert np.sum(stem**2) > 1e3 * np.sum((half[name] - stem) ** 2)
+
+
+def test_unknown_precision(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError, match="unknown precision 'half': choose float32, bfloat16, float16"):
+        Separator(str(tiny_model), precision="half")

@@ -25,7 +25,7 @@ def run(setting: Setting) -> list[Table]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB",
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "system": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "spleeter": spleeter.__version__,
         "torch": torch.__version__,

@@ -26,6 +26,7 @@ from spleeter.model.inference import for_inference
 from spleeter.spectral.segments import join, partition
 from spleeter.spectral.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
 from spleeter.types import Waveform
+from spleeter.utils.allocator import keep_freed_memory
 
 _SECONDS, _QUICK_SECONDS = 60, 12
 _SEGMENTS = {"cpu": 1, "mps": 4, "cuda": 8}
@@ -43,6 +44,7 @@ Measures: TypeAlias = dict[str, Callable[[], float]]
 
 def run(setting: Setting) -> list[Table]:
     """Measure all stages in turn."""
+    keep_freed_memory()  # as a separation does
     seconds = float(_QUICK_SECONDS if setting.options.quick else _SECONDS)
     group_seconds = _SEGMENTS[setting.device.type] * segment_seconds(_configuration(2))
     rounds = setting.options.n_rounds(5, 2)

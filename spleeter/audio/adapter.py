@@ -87,7 +87,8 @@ class AudioWriter(ABC):
 class AudioAdapter(ABC):
     """Reads and writes sound. Subclass it with `load` and `save` to fetch sound from elsewhere.
 
-    `open` and `create`, the block-by-block doors, work through `load` and `save` unless overridden.
+    `open` and `create`, the block-by-block doors, work through `load` and `save` unless overridden. Where several
+    songs are separated at the same time, one adapter is used from several threads.
     """
 
     _DEFAULT: ClassVar[AudioAdapter | None] = None

@@ -6,7 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +79,10 @@ def _identity(path: Path) -> str:
 def songs_at_once(device_type: str) -> int:
     """How many songs to separate at a time, so that the device always has something to compute.
 
-    One song keeps a CPU busy: decoding and encoding go on beside the network. A GPU takes several songs together, and
-    needs as many decoders and encoders to keep up with it.
+    One song keeps a CPU busy: decoding and encoding go on beside the network. A CUDA device takes several songs
+    together, and needs as many decoders and encoders to keep up with it.
     """
-    return 1 if device_type == "cpu" else max(2, min(8, os.cpu_count() or 1))
+    return max(2, min(8, os.cpu_count() or 1)) if device_type == "cuda" else 1
 
 
 def run(jobs: Iterable[Job], separate: Callable[[Job], object], n_at_once: int = 1) -> list[Failure]:
@@ -93,9 +93,16 @@ def run(jobs: Iterable[Job], separate: Callable[[Job], object], n_at_once: int =
     with ThreadPoolExecutor(n_at_once, thread_name_prefix="spleeter-song") as threads:
         results = [threads.submit(_failure_of, separate, job) for job in jobs]
         try:
+            # In short turns, because a thread that waits for longer does not hear of Ctrl-C on every system.
+            while wait(results, timeout=0.5, return_when=FIRST_EXCEPTION).not_done and not _broken_off(results):
+                pass
             return [failure for result in results if (failure := result.result())]
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _broken_off(results: Iterable[Future[Failure | None]]) -> bool:
+    return any(result.done() and result.exception() is not None for result in results)
 
 
 def _failure_of(separate: Callable[[Job], object], job: Job) -> Failure | None:

@@ -93,7 +93,7 @@ def separate(
             metavar="N",
             min=1,
             help="Separate this many songs at the same time.",
-            show_default="1, on a GPU up to 8",
+            show_default="1, with CUDA up to 8",
         ),
     ] = None,
     stems: Annotated[

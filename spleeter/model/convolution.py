@@ -48,13 +48,26 @@ class Convolution(nn.Module):
         self._output_padding = [int(transposed)] * 2
         self._transposed = transposed
         self._activation = nn.Identity() if activation is None else in_place(activation)
-        self._convolve: Callable[[Tensor], Tensor] | None = None
+        self._blocked: Callable[[Tensor], Tensor] | None = None
+        self._is_new = True
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, height, width) -> (batch, outputs, height', width')."""
-        if self._convolve is None:  # the layout depends on the size of the input
-            self._convolve = self._blocked(x) or self._plain
-        return self._convolve(x)
+        if self._is_new:
+            self._is_new = False
+            return self._first(x)
+        return self._plain(x) if self._blocked is None else self._blocked(x)
+
+    def _first(self, x: Tensor) -> Tensor:
+        """Lay the kernel out, for inputs like the first, if that can be done here."""
+        try:
+            blocked = self._laid_out(x)
+            convolved = blocked(x)
+        except (AttributeError, RuntimeError):
+            return self._plain(x)
+        self._blocked = blocked
+        self.weight = self.weight.new_empty(0)  # the blocked copy is the only one to be kept
+        return convolved
 
     def _plain(self, x: Tensor) -> Tensor:
         convolved = torch.convolution(
@@ -64,30 +77,25 @@ class Convolution(nn.Module):
         activated: Tensor = self._activation(convolved)
         return activated
 
-    def _blocked(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
-        """Lay the kernel out for inputs like `x`; None if that cannot be done here."""
+    def _laid_out(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """This convolution with its kernel laid out; raises if there is no operator for it."""
         if x.device.type != "cpu":
-            return None
+            raise RuntimeError("oneDNN works on the CPU")
         shifts = [self._padding, self._output_padding] if self._transposed else [self._padding]
         geometry = [*shifts, self._stride, _DILATION, _GROUPS]
-        try:
-            if self._transposed:
-                lay_out = torch.ops.mkldnn._reorder_convolution_transpose_weight
-                operator = torch.ops.mkldnn._convolution_transpose_pointwise
-            else:
-                lay_out = torch.ops.mkldnn._reorder_convolution_weight
-                operator = torch.ops.mkldnn._convolution_pointwise
-            kernel, bias = lay_out(self.weight, *geometry, list(x.shape)), self.bias
-            fused, remaining = _fused(self._activation)
+        if self._transposed:
+            lay_out = torch.ops.mkldnn._reorder_convolution_transpose_weight
+            operator = torch.ops.mkldnn._convolution_transpose_pointwise
+        else:
+            lay_out = torch.ops.mkldnn._reorder_convolution_weight
+            operator = torch.ops.mkldnn._convolution_pointwise
+        kernel, bias = lay_out(self.weight, *geometry, list(x.shape)), self.bias
+        fused, remaining = _fused(self._activation)
 
-            def convolve(x: Tensor) -> Tensor:
-                activated: Tensor = remaining(operator(x, kernel, bias, *geometry, *fused))
-                return activated
+        def convolve(x: Tensor) -> Tensor:
+            activated: Tensor = remaining(operator(x, kernel, bias, *geometry, *fused))
+            return activated
 
-            convolve(x)
-        except (AttributeError, RuntimeError):
-            return None
-        self.weight = self.weight.new_empty(0)  # the blocked copy is the only one to be kept
         return convolve
 
 

@@ -40,10 +40,20 @@ def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype =
         A network for the same magnitudes and estimates, on the device, in evaluation mode.
     """
     network = network.eval().requires_grad_(False)
-    if isinstance(network, MaskingNetwork) and all(isinstance(stem, UNet) for stem in network.networks):
+    if type(network) is MaskingNetwork and all(_is_usual(stem) for stem in network.networks):
         return PreparedUNets(network, dtype).to(device, dtype).eval()
     network = network.to(device, dtype)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network if dtype == torch.float32 else _InPrecision(network, dtype).eval()
+
+
+def _is_usual(network: nn.Module) -> bool:
+    """Whether it is a U-Net such as `unet` builds, rather than one of a user's that is put together otherwise."""
+    if type(network) is not UNet:
+        return False
+    head, last = network.head, network.decoder[-1]
+    geometry = head.kernel_size, head.dilation, head.padding, head.stride
+    return isinstance(last, Up) and last.conv.out_channels == 1 and geometry == ((4, 4), (2, 2), (3, 3), (1, 1))
 
 
 class _InPrecision(nn.Module):
@@ -64,7 +74,7 @@ class PreparedUNets(nn.Module):
 
     def __init__(self, network: MaskingNetwork, dtype: torch.dtype) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(_PreparedUNet(unet) for unet in network.networks if isinstance(unet, UNet))
+        self.networks = nn.ModuleList(_PreparedUNet(unet) for unet in cast("list[UNet]", list(network.networks)))
         self._to_masks = network.to_masks
         self._dtype = dtype
         self._unit = _FLOAT16_UNIT if dtype == torch.float16 and _is_homogeneous(network) else 1.0
@@ -89,7 +99,7 @@ class PreparedUNets(nn.Module):
             stem_logits.copy_(network(turned))
         if self._unit != 1:
             logits /= self._unit
-        return self._to_masks(logits).mul_(magnitudes)
+        return torch.mul(self._to_masks(logits), magnitudes, out=logits)
 
 
 def _is_homogeneous(network: nn.Module) -> bool:

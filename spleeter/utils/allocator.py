@@ -10,6 +10,9 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
+_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_")
+_TUNABLES = "GLIBC_TUNABLES"
+
 _LARGEST = 32 << 20
 """Bytes: the largest block that glibc takes from its heap, where freed memory can stay."""
 
@@ -19,7 +22,8 @@ _KEPT = 256 << 20
 
 def keep_freed_memory() -> None:
     """Set it for this process; nothing happens without glibc, or where the user has set it in the environment."""
-    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+    set_by_user = any(name in os.environ for name in _VARIABLES) or "glibc.malloc" in os.environ.get(_TUNABLES, "")
+    if set_by_user or not sys.platform.startswith("linux"):
         return
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

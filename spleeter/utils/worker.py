@@ -1,8 +1,10 @@
 """One long-lived thread that works requests off; those that wait at the same time are taken together."""
 
-from collections import deque
+import threading
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Request = TypeVar("Request")
@@ -12,8 +14,10 @@ Result = TypeVar("Result")
 class BatchWorker(Generic[Request, Result]):
     """Does `process` for whoever calls it, from any thread, in one thread, in the order of the calls.
 
+    The thread ends with this object.
+
     Args:
-        process: requests -> a result for each. An error is raised to all of the requests' callers.
+        process: requests -> a result for each. If several fail together, each is tried alone.
         weigh: how much of the capacity a request takes.
         capacity: the most that is taken together; a request that weighs more is taken alone.
     """
@@ -21,35 +25,87 @@ class BatchWorker(Generic[Request, Result]):
     def __init__(
         self, process: Callable[[Sequence[Request]], Sequence[Result]], weigh: Callable[[Request], int], capacity: int
     ) -> None:
-        self._process, self._weigh, self._capacity = process, weigh, capacity
-        self._waiting: deque[tuple[Request, Future[Result]]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spleeter-compute")
+        self._entries: SimpleQueue[_Entry[Request, Result] | None] = SimpleQueue()
+        gather = _Gathering(self._entries, weigh, capacity)
+        thread = threading.Thread(target=_work_off, args=(gather, process), name="spleeter-compute", daemon=True)
+        thread.start()
+        weakref.finalize(self, self._entries.put, None)
 
     def __call__(self, request: Request) -> Result:
         """Have a request processed, and wait for its result."""
-        future: Future[Result] = Future()
-        self._waiting.append((request, future))
-        self._thread.submit(self._work)
-        return future.result()
-
-    def _work(self) -> None:
-        """Process those that wait; as often as there are calls, so maybe there is none left."""
-        batch = self._next_batch()
-        if not batch:
-            return
+        entry = _Entry[Request, Result](request)
+        self._entries.put(entry)
         try:
-            results = self._process([request for request, _ in batch])
-        except BaseException as error:  # whatever it is, the callers are the ones to know
-            for _, future in batch:
-                future.set_exception(error)
-        else:
-            for (_, future), result in zip(batch, results, strict=True):
-                future.set_result(result)
+            return entry.future.result()
+        finally:
+            del entry  # an error holds this frame: holding the error too would keep its memory until collected
 
-    def _next_batch(self) -> list[tuple[Request, Future[Result]]]:
-        batch: list[tuple[Request, Future[Result]]] = []
+
+class _Entry(Generic[Request, Result]):
+    """A request and what becomes of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.future: Future[Result] = Future()
+
+
+class _Gathering(Generic[Request, Result]):
+    """Takes together what waits in a queue, up to a capacity."""
+
+    def __init__(
+        self, entries: SimpleQueue[_Entry[Request, Result] | None], weigh: Callable[[Request], int], capacity: int
+    ) -> None:
+        self._entries, self._weigh, self._capacity = entries, weigh, capacity
+        self._left_over: list[_Entry[Request, Result] | None] = []
+        """What was looked at and did not fit, if there is something."""
+
+    def __call__(self) -> list[_Entry[Request, Result]]:
+        """Wait for at least one entry; none means the end."""
+        batch: list[_Entry[Request, Result]] = []
         room = self._capacity
-        while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= room):
-            batch.append(self._waiting.popleft())
-            room -= self._weigh(batch[-1][0])
+        entry = self._left_over.pop() if self._left_over else self._entries.get()
+        try:
+            while entry is not None and (not batch or self._weigh(entry.request) <= room):
+                batch.append(entry)
+                room -= self._weigh(entry.request)
+                entry = self._entries.get_nowait()
+        except Empty:
+            return batch
+        self._left_over.append(entry)
         return batch
+
+
+def _work_off(gather: _Gathering[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
+    while _process(gather(), process):
+        pass
+
+
+def _process(batch: list[_Entry[Request, Result]], process: Callable[[Sequence[Request]], Sequence[Result]]) -> bool:
+    """Process a batch together or, if that fails, each entry alone. Returns whether there was any."""
+    was_any = bool(batch)
+    if len(batch) == 1 or not _done_together(batch, process):
+        while batch:
+            _do_alone(batch.pop(0), process)  # so that this frame, which an error holds too, holds no entry
+    return was_any
+
+
+def _done_together(
+    batch: list[_Entry[Request, Result]], process: Callable[[Sequence[Request]], Sequence[Result]]
+) -> bool:
+    try:
+        results = process([entry.request for entry in batch])
+    except Exception:
+        return False
+    for entry, result in zip(batch, results, strict=True):
+        entry.future.set_result(result)
+    return True
+
+
+def _do_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
+    try:
+        (result,) = process([entry.request])
+        entry.future.set_result(result)
+    except BaseException as error:  # whatever it is, the caller is the one to know
+        entry.future.set_exception(error)
+    finally:
+        del entry  # as above

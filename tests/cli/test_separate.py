@@ -276,3 +276,23 @@ def test_a_folder_that_cannot_be_written(run: Run, tiny_model: Path, song: Path,
     assert result.returncode == 1
     assert "Permission denied" in result.stderr
     assert list(locked.iterdir()) == []
+
+
+def test_several_songs_at_a_time_in_half_precision(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    songs = [song.with_name(f"{letter}.wav") for letter in "abcde"]
+    for other in songs:
+        shutil.copy(song, other)
+    result = run("-p", tiny_model, "-o", out, "--jobs", 3, "--precision", "bfloat16", *songs)
+    assert result.returncode == 0
+    assert {path.name for path in out.iterdir()} == set("abcde")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"), [("", 0), (">&-", 0), ("2>&-", 0), (">/dev/full", 120)], ids=lambda value: str(value)
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_the_process_ends_as_it_should_wherever_its_output_goes(redirection: str, code: int) -> None:
+    command = f"{sys.executable} -m spleeter --version {redirection}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode or 0) in ({code, 1} if code else {0}), done.stderr
+    assert "Traceback" not in done.stderr

@@ -65,6 +65,23 @@ def test_network_comes_back_as_it_was_saved(tmp_path: Path, case: Path) -> None:
     assert_equal(weights(tmp_path / "new" / "folder", configuration), network.state_dict())
 
 
+def test_parameters_are_not_initialised_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is no parameter, which nothing is loaded into, is as its builder made it."""
+
+    class Scaled(torch.nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 3)
+            self.register_buffer("scale", torch.nn.init.constant_(torch.empty(3), 7.0), persistent=False)
+
+    def refuse(*_: object, **__: object) -> Tensor:
+        raise AssertionError("a parameter was initialised")
+
+    monkeypatch.setattr(torch.nn.Parameter, "uniform_", refuse)
+    with checkpoint._WithoutInitialisation():
+        layer = Scaled()
+    assert layer.get_buffer("scale").tolist() == [7, 7, 7]
+
+
 def test_folder_with_weights_is_a_whole_model(tmp_path: Path) -> None:
     configuration = configured(SMALL)
     save(tmp_path, build(configuration), configuration)

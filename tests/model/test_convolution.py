@@ -1,5 +1,7 @@
 """Convolutions with laid-out kernels give what torch's documented ones give."""
 
+import platform
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,6 +56,16 @@ def test_where_no_kernel_can_be_laid_out_the_result_is_the_same(
     conv = Convolution(weight, bias, 2, 2, transposed, nn.ReLU())
     torch.testing.assert_close(conv(x), expected)
     assert conv.weight.shape == weight.shape
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="the operators are known to be there on x86"
+)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_kernels_are_laid_out_here(transposed: bool) -> None:
+    conv = Convolution(noise(16, 16, 5, 5), noise(16, seed=1), 2, 2, transposed)
+    conv(noise(1, 16, 32, 32))
+    assert not conv.weight.numel(), "torch has changed its operators: the slow way is taken"
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS[1:], ids=str)

@@ -1,8 +1,8 @@
 """A prepared network estimates what the trained one estimates."""
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spleeter.model.functions import Builder, InputShape
 from spleeter.model.functions.blstm import blstm
-from spleeter.model.functions.unet import softmax_unet, unet
+from spleeter.model.functions.unet import MaskingNetwork, UNet, softmax_unet, unet
 from spleeter.model.inference import for_inference
 from tests.model.golden import snr
 
@@ -112,6 +112,29 @@ def test_other_networks_are_taken_as_they_are() -> None:
     half = prepared(network, torch.bfloat16)(magnitudes())
     assert half.dtype == torch.float32
     assert snr(expected.numpy(), half.numpy()) > 30
+
+
+class TwiceAsLoud(UNet):
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        return 2 * super().forward(magnitudes)
+
+
+def with_another_head(unet_: UNet) -> UNet:
+    unet_.head = nn.Conv2d(1, 2, kernel_size=3, padding=1)
+    return unet_
+
+
+def of_another_class(unet_: UNet) -> UNet:
+    unet_.__class__ = TwiceAsLoud
+    return unet_
+
+
+@pytest.mark.parametrize("change", [with_another_head, of_another_class])
+@torch.inference_mode()
+def test_u_nets_put_together_otherwise_are_taken_as_they_are(change: Callable[[UNet], UNet]) -> None:
+    stems = [change(cast(UNet, stem)) for stem in trained(unet).get_submodule("networks").children()]
+    network = MaskingNetwork(stems, torch.sigmoid).eval()
+    torch.testing.assert_close(prepared(network)(magnitudes()), network(magnitudes()), rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_left_to_be_trained() -> None:

@@ -1,6 +1,10 @@
 """Laws of the one thread that works for all."""
 
+import contextlib
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,7 +43,7 @@ def taken_together(weights: Sequence[int], capacity: int) -> list[list[int]]:
         asked = []
         for weight in weights:
             asked.append(callers.submit(worker, weight))
-            while len(worker._waiting) < len(asked):
+            while worker._entries.qsize() < len(asked):
                 pass
         gate.set()
         assert [future.result() for future in asked] == list(weights)
@@ -61,12 +65,59 @@ def test_an_error_reaches_the_caller_and_the_thread_goes_on() -> None:
     assert worker(5) == 2
 
 
-def test_no_thread_is_left_when_the_worker_is_gone() -> None:
-    before = threading.active_count()
+def test_what_fails_together_is_tried_alone() -> None:
+    """So that what is too much for all of them is not the end of each, and a bad one is alone to fail."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def process(numbers: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        gate.wait(10)
+        if len(numbers) > 2:
+            raise MemoryError
+        return [10 // number for number in numbers]
+
+    worker = BatchWorker[int, int](process, lambda _: 1, capacity=9)
+    with ThreadPoolExecutor(5) as callers:
+        first = callers.submit(worker, 1)
+        begun.wait(10)
+        others = [callers.submit(worker, number) for number in (2, 0, 5)]
+        while worker._entries.qsize() < 3:
+            pass
+        gate.set()
+        assert first.result() == 10
+        assert [others[0].result(), others[2].result()] == [5, 2]
+        assert isinstance(others[1].exception(), ZeroDivisionError)
+
+
+def test_what_an_error_was_about_is_not_kept() -> None:
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+
+    def process(requests: Sequence[int]) -> Sequence[int]:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise ValueError("too large")
+
+    worker = BatchWorker[int, int](process, lambda _: 1, capacity=1)
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            worker(1)
+        deadline = time.monotonic() + 10
+        while held[0]() is not None:  # the thread may be about to let it go
+            assert time.monotonic() < deadline
+    finally:
+        gc.enable()
+
+
+def test_the_thread_ends_with_the_worker() -> None:
     worker = BatchWorker[int, int](lambda asked: asked, lambda _: 1, capacity=1)
     worker(1)
-    thread = next(iter(worker._thread._threads))
+    before = {thread for thread in threading.enumerate() if thread.name == "spleeter-compute"}
     del worker
-    thread.join(10)
-    assert not thread.is_alive()
-    assert threading.active_count() <= before
+    gc.collect()
+    for thread in before:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in before)
