@@ -282,7 +282,7 @@ def test_several_songs_at_a_time_in_half_precision(run: Run, tiny_model: Path, s
     songs = [song.with_name(f"{letter}.wav") for letter in "abcde"]
     for other in songs:
         shutil.copy(song, other)
-    result = run("-p", tiny_model, "-o", out, "--jobs", 3, "--precision", "bfloat16", *songs)
+    result = run("separate", "-p", tiny_model, "-o", out, "--jobs", 3, "--precision", "bfloat16", *songs)
     assert result.returncode == 0
     assert {path.name for path in out.iterdir()} == set("abcde")
 
