@@ -29,7 +29,7 @@ class BatchWorker(Generic[Request, Result]):
         gather = _Gathering(self._entries, weigh, capacity)
         thread = threading.Thread(target=_work_off, args=(gather, process), name="spleeter-compute", daemon=True)
         thread.start()
-        weakref.finalize(self, self._entries.put, None)
+        weakref.finalize(self, _end, self._entries, thread)  # or when the interpreter ends
 
     def __call__(self, request: Request) -> Result:
         """Have a request processed, and wait for its result."""
@@ -73,6 +73,13 @@ class _Gathering(Generic[Request, Result]):
             return batch
         self._left_over.append(entry)
         return batch
+
+
+def _end(entries: "SimpleQueue[_Entry[Request, Result] | None]", thread: threading.Thread) -> None:
+    """End the thread; it must not still be there when the interpreter goes, which would tear it out of its work."""
+    entries.put(None)
+    if thread is not threading.current_thread():
+        thread.join()
 
 
 def _work_off(gather: _Gathering[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:

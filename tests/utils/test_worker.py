@@ -2,6 +2,8 @@
 
 import contextlib
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -121,3 +123,18 @@ def test_the_thread_ends_with_the_worker() -> None:
     for thread in before:
         thread.join(10)
     assert not any(thread.is_alive() for thread in before)
+
+
+ENDS_WHILE_THE_WORKER_IS_THERE = """
+import torch
+from spleeter.utils.worker import BatchWorker
+worker = BatchWorker(lambda sizes: [torch.randn(size, size) @ torch.randn(size, size) for size in sizes], abs, 1)
+worker(300)
+"""
+
+
+def test_the_interpreter_ends_in_peace() -> None:
+    for _ in range(4):
+        command = [sys.executable, "-c", ENDS_WHILE_THE_WORKER_IS_THERE]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")

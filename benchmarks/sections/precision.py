@@ -1,0 +1,35 @@
+"""What half precision costs in sound: each stem against the stem that float32 gives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.report import Row, Table
+from benchmarks.setting import Setting, tell
+from spleeter.separator import Separator
+from spleeter.types import Waveform
+
+_SECONDS, _QUICK_SECONDS = 60, 12
+
+
+def run(setting: Setting) -> list[Table]:
+    """Separate into 2 stems in each precision, and compare."""
+    waveform = setting.songs.waveform(_QUICK_SECONDS if setting.options.quick else _SECONDS)
+    model = setting.models.get(2)
+
+    def separated(precision: str) -> dict[str, Waveform]:
+        tell(f"precision: {precision}")
+        return Separator(model.descriptor, device=str(setting.device), precision=precision).separate(waveform)
+
+    exact = separated("float32")
+    rows: list[Row] = []
+    for precision in ("bfloat16", "float16"):
+        for name, stem in separated(precision).items():
+            rows.append({"what": f"{model.label}, {precision}", "stem": name, "snr_db": _snr(exact[name], stem)})
+    return [Table("Precision: against float32", rows)]
+
+
+def _snr(exact: Waveform, other: Waveform) -> float:
+    """Decibels of what is exact over the difference."""
+    difference = exact.astype(np.float64) - other
+    return float(10 * np.log10(np.sum(exact.astype(np.float64) ** 2) / np.sum(difference**2)))
