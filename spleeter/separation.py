@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from spleeter.configuration import Configuration
-from spleeter.groups import Group, GroupSeparator
+from spleeter.groups import Group, GroupSeparator, Separated
 from spleeter.spectral.stft import chunk_length, n_frames
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
@@ -94,16 +94,23 @@ class Separation:
         for chunk, n_new in self._groups(blocks):
             if chunk.any():
                 n_segments = (chunk.shape[-1] - length + step) // (T * step)
-                stems, carry = self._compute(Group(chunk, carry, n_segments, n_threads))
-                if self.device.type == "cuda":  # what is in work there is in the computing thread's stream
-                    computing = torch.cuda.default_stream(self.device)
-                    torch.cuda.current_stream(self.device).wait_stream(computing)
+                stems, carry = self._computed(Group(chunk, carry, n_segments, n_threads))
             else:
                 stems, carry = self._separator.faded_out(carry, chunk.shape[-1])
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
                 yield SeparatedBlock(chunk[:, span], stems[..., span])
+
+    def _computed(self, group: Group) -> Separated:
+        """Have a group separated by the thread that computes."""
+        if self.device.type != "cuda":
+            return self._compute(group)
+        here, there = torch.cuda.current_stream(self.device), torch.cuda.default_stream(self.device)
+        there.wait_stream(here)  # for what is carried into the group
+        separated = self._compute(group)
+        here.wait_stream(there)
+        return separated
 
     def _groups(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int]]:
         """Regroup blocks into chunks of whole groups of segments; each with how many of its samples are due.

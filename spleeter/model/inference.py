@@ -29,7 +29,7 @@ _FLOAT16_UNIT = 2.0**-8
 
 
 def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Prepare a trained network for separation. The network itself is not to be used any more.
+    """Prepare a trained network for separation. The network itself is used up: it may have lost its parts.
 
     Args:
         network: magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32.
@@ -74,10 +74,12 @@ class PreparedUNets(nn.Module):
 
     def __init__(self, network: MaskingNetwork, dtype: torch.dtype) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(_PreparedUNet(unet) for unet in cast("list[UNet]", list(network.networks)))
+        self.networks = nn.ModuleList()
+        while network.networks:  # each is let go as soon as it is prepared, so that one at a time is there twice
+            self.networks.append(_PreparedUNet(cast(UNet, network.networks.pop(0))))
         self._to_masks = network.to_masks
         self._dtype = dtype
-        self._unit = _FLOAT16_UNIT if dtype == torch.float16 and _is_homogeneous(network) else 1.0
+        self._unit = _FLOAT16_UNIT if dtype == torch.float16 and _is_homogeneous(self) else 1.0
         self._scale_down()
 
     def _scale_down(self) -> None:
