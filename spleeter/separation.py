@@ -21,7 +21,9 @@ from spleeter.spectral.stft import chunk_length, n_frames
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
 
-_SEGMENTS_PER_GROUP = {"cpu": 1, "mps": 4, "cuda": 8}
+SEGMENTS_PER_GROUP = {"cpu": 1, "mps": 4, "cuda": 8}
+"""How much of a song is computed at once, by the kind of device."""
+
 _SEGMENTS_PER_WIENER_GROUP = 4
 """The Wiener filter's statistics are taken over a group: 4 segments are 48 s in the released models."""
 
@@ -71,7 +73,7 @@ class Separation:
             torch.backends.cudnn.allow_tf32 = False
         if device.type == "cpu":
             keep_freed_memory()
-        self._group_size = _SEGMENTS_PER_WIENER_GROUP if mwf else _SEGMENTS_PER_GROUP[device.type]
+        self._group_size = _SEGMENTS_PER_WIENER_GROUP if mwf else SEGMENTS_PER_GROUP[device.type]
         self._separator = GroupSeparator(configuration, network, device, mwf, precision)
         self._compute = BatchWorker(self._separator, lambda group: group.n_segments, _SEGMENTS_AT_ONCE[device.type])
 

@@ -39,7 +39,7 @@ _OnDevice: TypeAlias = tuple[Waveform, Callable[[], npt.NDArray[np.float32]]]
 """A block of the mixture (samples, channels), and what waits for its stems (stems, samples, channels)."""
 
 _SLICE = 1 << 18
-"""Samples of a whole waveform that go to the device at once."""
+"""Samples of a whole waveform that are handed on at once."""
 
 
 class Separator:

@@ -88,15 +88,9 @@ def test_number_of_operators(two_stems: Cost) -> None:
 
 
 def test_another_stem_costs_no_more_than_the_first_two() -> None:
-    few = Configuration.load("spleeter:2stems").to_dict()
     filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
     names = ["vocals", "drums", "bass", "other"]
-    two, four = (
-        cost_of_a_segment(
-            "spleeter:2stems", model=filters, instrument_list=names[:n], mask_extension=few["mask_extension"]
-        )
-        for n in (2, 4)
-    )
+    two, four = (cost_of_a_segment("spleeter:2stems", model=filters, instrument_list=names[:n]) for n in (2, 4))
     assert four.gflop == pytest.approx(2 * two.gflop)
     assert four.mb < 2 * two.mb
     assert four.n_operators < 2 * two.n_operators

@@ -23,15 +23,13 @@ from spleeter.configuration import Configuration
 from spleeter.masking.ratio import apply_mask, ratio_masks
 from spleeter.model.functions import build
 from spleeter.model.inference import for_inference
+from spleeter.separation import SEGMENTS_PER_GROUP
 from spleeter.spectral.segments import join, partition
 from spleeter.spectral.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
 from spleeter.types import Waveform
 from spleeter.utils.allocator import keep_freed_memory
 
 _SECONDS, _QUICK_SECONDS = 60, 12
-_SEGMENTS = {"cpu": 1, "mps": 4, "cuda": 8}
-"""What a separation computes at once."""
-
 _BLOCK = 1 << 16
 _PRODUCT = "matrix product"
 
@@ -46,7 +44,7 @@ def run(setting: Setting) -> list[Table]:
     """Measure all stages in turn."""
     keep_freed_memory()  # as a separation does
     seconds = float(_QUICK_SECONDS if setting.options.quick else _SECONDS)
-    group_seconds = _SEGMENTS[setting.device.type] * segment_seconds(_configuration(2))
+    group_seconds = SEGMENTS_PER_GROUP[setting.device.type] * segment_seconds(_configuration(2))
     rounds = setting.options.n_rounds(5, 2)
     tell(f"stages: {rounds} rounds")
     with torch.inference_mode():
@@ -72,7 +70,7 @@ def _network_table(setting: Setting, taken: Mapping[str, list[float]]) -> Table:
     rows: list[Row] = [{"what": _PRODUCT, "gflop_per_s": median(taken[_PRODUCT])}]
     for n_stems in (2, 4):
         times = taken[f"network, {n_stems} stems"]
-        rates = [gflop * n_stems * _SEGMENTS[setting.device.type] / time for time in times]
+        rates = [gflop * n_stems * SEGMENTS_PER_GROUP[setting.device.type] / time for time in times]
         share = median(rate / product for rate, product in zip(rates, taken[_PRODUCT], strict=True))
         rows.append(
             {
@@ -123,7 +121,7 @@ def _acts(configuration: Configuration, device: torch.device) -> Acts:
     """The stages in the order of a separation; they are named by their stems where these matter."""
     n_stems, step, length = len(configuration.instrument_list), configuration.frame_step, configuration.frame_length
     chunk = 0.1 * torch.randn(
-        (2, chunk_length(configuration.T * _SEGMENTS[device.type], length, step)), device=device
+        (2, chunk_length(configuration.T * SEGMENTS_PER_GROUP[device.type], length, step)), device=device
     )
     network = for_inference(build(configuration), device)
     segments = _segments(chunk, configuration)

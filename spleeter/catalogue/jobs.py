@@ -6,9 +6,12 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from spleeter.audio.codec import Codec
 from spleeter.catalogue.songs import Failure, Song
@@ -16,6 +19,9 @@ from spleeter.errors import OutputError, SpleeterError
 from spleeter.output import output_paths
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
+
+_Outcome: TypeAlias = tuple[int, Failure | BaseException | None]
+"""A song's number, and how it failed, or what is to end the run, or None if it was separated."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +96,34 @@ def run(jobs: Iterable[Job], separate: Callable[[Job], object], n_at_once: int =
 
     Whatever ends the run, such as KeyboardInterrupt, is raised here once the songs that were begun have ended.
     """
+    numbered = dict(enumerate(jobs))
+    outcomes: SimpleQueue[_Outcome] = SimpleQueue()
     with ThreadPoolExecutor(n_at_once, thread_name_prefix="spleeter-song") as threads:
-        results = [threads.submit(_failure_of, separate, job) for job in jobs]
         try:
-            # In short turns, because a thread that waits for longer does not hear of Ctrl-C on every system.
-            while wait(results, timeout=0.5, return_when=FIRST_EXCEPTION).not_done and not _broken_off(results):
-                pass
-            return [failure for result in results if (failure := result.result())]
+            for number, job in numbered.items():
+                threads.submit(_work_off, separate, number, job, outcomes)
+            failures = dict(_next(outcomes) for _ in numbered)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+    return [failure for number in numbered if (failure := failures[number])]
 
 
-def _broken_off(results: Iterable[Future[Failure | None]]) -> bool:
-    return any(result.done() and result.exception() is not None for result in results)
+def _work_off(separate: Callable[[Job], object], number: int, job: Job, outcomes: SimpleQueue[_Outcome]) -> None:
+    try:
+        outcomes.put((number, _failure_of(separate, job)))
+    except BaseException as error:  # whatever it is, the thread that waits is the one to know
+        outcomes.put((number, error))
+
+
+def _next(outcomes: SimpleQueue[_Outcome]) -> tuple[int, Failure | None]:
+    """Wait for a song to end; raise what ends the run."""
+    while True:
+        with suppress(Empty):
+            # In short turns, because a thread that waits for longer does not hear of Ctrl-C on every system.
+            number, outcome = outcomes.get(timeout=0.5)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return number, outcome
 
 
 def _failure_of(separate: Callable[[Job], object], job: Job) -> Failure | None:
