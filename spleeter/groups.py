@@ -4,7 +4,7 @@ samples  ->  STFT  ->  magnitudes  ->  network  ->  masks  ->  inverse STFT  -> 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,10 +14,10 @@ from torch.nn.functional import pad
 
 from spleeter.configuration import Configuration
 from spleeter.masking.ratio import apply_mask, ratio_masks
-from spleeter.masking.wiener import wiener_filter
+from spleeter.masking.wiener import soft_masks, spatial_model, wiener_filter
 from spleeter.model.inference import for_inference
-from spleeter.spectral.segments import join, partition
-from spleeter.spectral.stft import empty_carry, inverse_stft, magnitudes, stft
+from spleeter.spectral.segments import Tiling
+from spleeter.spectral.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
 from spleeter.transfer import to_device
 
 _LAUNCHES_AHEAD = 2
@@ -25,21 +25,54 @@ _LAUNCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Group:
-    """Consecutive segments of a song.
+class Carry:
+    """What a group leaves over for the next, on the device.
 
-    `chunk` (channels, samples), on the host, reaches over all of their frames; `carry`, on the device, is what the
-    group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on a CPU.
+    Attributes:
+        samples: of the stems to be synthesised, for the next group to add to: (stems, channels, samples).
+        estimates: so far, of the frames that the group's segments reach beyond it: (stems, channels, frames, F).
+    """
+
+    samples: Tensor
+    estimates: Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive hops of a song.
+
+    `chunk` (channels, samples), on the host, reaches over all the frames of the segments that begin in them; `carry`
+    is what the group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on
+    a CPU.
     """
 
     chunk: Tensor
-    carry: Tensor
-    n_segments: int
+    carry: Carry
+    n_hops: int
     n_threads: int
 
 
-Separated: TypeAlias = tuple[Tensor, Tensor]
+Separated: TypeAlias = tuple[Tensor, Carry]
 """A group's complete samples (stems, channels, samples), and what it leaves over for the next group."""
+
+HOPS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 8}
+"""How much of a song is computed at once, by the kind of device: a hop is a segment less what overlaps the next."""
+
+_SEGMENTS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 32}
+"""Segments that the network is given at once; of several songs, if they are separated at the same time."""
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Hops of a song on the way from samples to stems.
+
+    `chunk` (channels, samples) reaches over the hops' segments; of the frames of the hops themselves there are
+    `spectra` (channels, frames, bins) and the stems' magnitudes `estimates` (stems, channels, frames, F).
+    """
+
+    chunk: Tensor
+    spectra: Tensor
+    estimates: Tensor
 
 
 class GroupSeparator:
@@ -55,15 +88,24 @@ class GroupSeparator:
         device: torch.device,
         mwf: bool,
         precision: torch.dtype,
+        tiling: Tiling,
     ) -> None:
         self._configuration = configuration
         self._device = device
         self._network = for_inference(network, device, precision)
         self._mwf = mwf
-        # Average masks sum to 1 over the stems in every bin, so the last stem is what the others leave.
+        self._tiling = tiling
+        self._weights = tiling.weights(device)
+        # Average masks let through all there is in every bin, so the last stem is what the others leave.
         several = len(configuration.instrument_list) > 1
-        self._last_is_rest = several and not mwf and configuration.mask_extension == "average"
+        self._last_is_rest = several and configuration.mask_extension == "average"
+        self._n_synthesised = len(configuration.instrument_list) - self._last_is_rest
         self._launched: deque[torch.cuda.Event] = deque()
+
+    @property
+    def capacity(self) -> int:
+        """Hops that are worth being given at once."""
+        return max(1, _SEGMENTS_AT_ONCE[self._device.type] // len(self._tiling.offsets))
 
     @torch.inference_mode()
     def __call__(self, groups: Sequence[Group]) -> list[Separated]:
@@ -71,54 +113,103 @@ class GroupSeparator:
         if torch.get_num_threads() != groups[0].n_threads:  # it is set for each thread on its own
             torch.set_num_threads(groups[0].n_threads)
         self._wait_for_room()
-        chunks = [to_device(group.chunk, self._device) for group in groups]
-        segments = [self._segments(chunk) for chunk in chunks]
-        carries = [group.carry for group in groups]
-        separated = [
-            self._resynthesised(*of) for of in zip(chunks, carries, segments, self._estimates(segments), strict=True)
-        ]
+        heard: list[list[_Heard]] = [[] for _ in groups]
+        ahead = [group.carry.estimates for group in groups]
+        size = HOPS_AT_ONCE[self._device.type]
+        for first in range(0, max(group.n_hops for group in groups), size):
+            numbers = [number for number, group in enumerate(groups) if first < group.n_hops]
+            chunks = [self._part(groups[number], first, size) for number in numbers]
+            parts = self._heard(chunks, [ahead[number] for number in numbers])
+            for number, (part, carried) in zip(numbers, parts, strict=True):
+                heard[number].append(part)
+                ahead[number] = carried
+        separated = [self._resynthesised(*of) for of in zip(heard, groups, ahead, strict=True)]
         if self._device.type == "cuda":
             self._launched.append(torch.cuda.current_stream(self._device).record_event())
         return separated
 
-    def empty_carry(self) -> Tensor:
+    def empty_carry(self) -> Carry:
         """What is carried into a song's first group."""
-        n_stems = len(self._configuration.instrument_list) - self._last_is_rest
         length, step = self._configuration.frame_length, self._configuration.frame_step
         nothing = torch.zeros((), device=self._device)
-        return empty_carry((n_stems, self._configuration.n_channels), length, step, nothing)
+        samples = empty_carry((self._n_synthesised, self._configuration.n_channels), length, step, nothing)
+        return Carry(samples, self._no_estimates(self._tiling.n_ahead))
 
-    def faded_out(self, carry: Tensor, n_samples: int) -> Separated:
-        """Digital silence of `n_samples`: its stems are what is carried into it, and then silent."""
-        n_complete = n_samples - carry.shape[-1]
-        samples = pad(carry, (0, n_complete))
-        stems = self._with_rest(carry.new_zeros(carry.shape[1], n_complete), samples[..., :n_complete])
-        return stems, samples[..., n_complete:]
+    def faded_out(self, carry: Carry, n_hops: int) -> Separated:
+        """Hops of digital silence: their stems are what is carried into them, and then silent."""
+        n_complete = n_hops * self._tiling.hop * self._configuration.frame_step
+        samples = pad(carry.samples, (0, n_complete))
+        stems = self._with_rest(samples.new_zeros(samples.shape[1:]), samples)
+        return stems[..., :n_complete], Carry(samples[..., n_complete:], torch.zeros_like(carry.estimates))
 
     def _wait_for_room(self) -> None:
         while len(self._launched) >= _LAUNCHES_AHEAD:
             self._launched.popleft().synchronize()
 
-    def _segments(self, chunk: Tensor) -> Tensor:
-        """A chunk's spectra (segments, channels, T, bins)."""
-        spectra = stft(chunk, self._configuration.frame_length, self._configuration.frame_step)
-        return partition(spectra, self._configuration.T)
+    def _no_estimates(self, frames: int) -> Tensor:
+        keys = self._configuration
+        shape = len(keys.instrument_list), keys.n_channels, frames, keys.F
+        return torch.zeros(shape, device=self._device)
 
-    def _estimates(self, segments: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The stems' magnitudes (stems, segments, channels, T, F) for each of several spectra."""
-        seen = [magnitudes(spectra[..., : self._configuration.F]) for spectra in segments]
-        if len(seen) < 2:
-            return [self._network(alone) for alone in seen]
-        together: Tensor = self._network(torch.cat(seen))
-        return torch.split(together, [len(one) for one in seen], dim=1)
+    def _part(self, group: Group, first: int, n_hops: int) -> Tensor:
+        """What the segments of some of a group's hops reach over, on the device."""
+        keys = self._configuration
+        frames = min(n_hops, group.n_hops - first) * self._tiling.hop + self._tiling.n_ahead
+        start = first * self._tiling.hop * keys.frame_step
+        reach = chunk_length(frames, keys.frame_length, keys.frame_step)
+        return to_device(group.chunk[:, start : start + reach], self._device)
 
-    def _resynthesised(self, chunk: Tensor, carry: Tensor, segments: Tensor, estimates: Tensor) -> Separated:
-        """A group's stems from its spectra (segments, channels, T, bins) and the estimates of its stems."""
-        spectra = (self._by_wiener_filter if self._mwf else self._by_ratio_masks)(estimates, segments)
-        step = self._configuration.frame_step
-        stems = [inverse_stft(stem, left, step) for left, stem in zip(carry, spectra)]  # noqa: B905 - maybe not the last
-        samples, carry = (torch.stack(tensors) for tensors in zip(*stems, strict=True))
-        return self._with_rest(chunk, samples), carry
+    def _heard(self, chunks: Sequence[Tensor], ahead: Sequence[Tensor]) -> list[tuple[_Heard, Tensor]]:
+        """Analyse parts of several songs together.
+
+        Args:
+            chunks: of each song (channels, samples).
+            ahead: of each song the estimates so far of the frames that the segments before it reach into.
+
+        Returns:
+            For each song what was heard, and the estimates so far of the frames that this reaches into.
+        """
+        keys = self._configuration
+        spectra = [stft(chunk, keys.frame_length, keys.frame_step) for chunk in chunks]
+        n_frames = [spectrum.shape[1] - self._tiling.n_ahead for spectrum in spectra]
+        means = [pad(estimates, (0, 0, 0, n)) for estimates, n in zip(ahead, n_frames, strict=True)]
+        self._add_estimates([magnitudes(spectrum[..., : keys.F]) for spectrum in spectra], means)
+        return [
+            (_Heard(chunk, spectrum[:, :n], mean[..., :n, :]), mean[..., n:, :].clone())
+            for chunk, spectrum, mean, n in zip(chunks, spectra, means, n_frames, strict=True)
+        ]
+
+    def _add_estimates(self, seen: Sequence[Tensor], means: Sequence[Tensor]) -> None:
+        """Have all segments estimated, and add them, weighted, to the mean estimate of each frame.
+
+        Args:
+            seen: the mixture's magnitudes (channels, frames, F), of each song.
+            means: what is added to (stems, channels, frames, F), of each song.
+        """
+        T, hop = self._tiling.T, self._tiling.hop
+        places = [
+            (heard[:, start : start + T], mean[..., start : start + T, :])
+            for heard, mean in zip(seen, means, strict=True)
+            for start in self._tiling.starts((heard.shape[1] - self._tiling.n_ahead) // hop)
+        ]
+        size = _SEGMENTS_AT_ONCE[self._device.type]
+        for first in range(0, len(places), size):
+            batch = places[first : first + size]
+            estimates = self._network(torch.stack([heard for heard, _ in batch]))
+            for (_, mean), estimate in zip(batch, estimates.unbind(1), strict=True):
+                mean.addcmul_(estimate, self._weights)
+
+    def _resynthesised(self, heard: Sequence[_Heard], group: Group, ahead: Tensor) -> Separated:
+        """A group's stems from the parts of it that were heard."""
+        samples, left_over = [], group.carry.samples
+        for part, stems in zip(heard, self._stem_spectra(heard), strict=True):
+            synthesised = [
+                inverse_stft(stem, left, self._configuration.frame_step)
+                for stem, left in zip(stems, left_over, strict=True)
+            ]
+            complete, left_over = (torch.stack(tensors) for tensors in zip(*synthesised, strict=True))
+            samples.append(self._with_rest(part.chunk, complete))
+        return torch.cat(samples, dim=-1) if len(samples) > 1 else samples[0], Carry(left_over, ahead)
 
     def _with_rest(self, mixture: Tensor, stems: Tensor) -> Tensor:
         """The stems, and if it is not synthesised, what they leave of the mixture as the last one."""
@@ -127,11 +218,24 @@ class GroupSeparator:
         rest = mixture[:, : stems.shape[-1]] - stems.sum(dim=0)
         return torch.cat([stems, rest[None]])
 
-    def _by_ratio_masks(self, estimates: Tensor, segments: Tensor) -> Iterator[Tensor]:
-        """Stem spectra (channels, frames, bins) one after the other, so that one at a time is held."""
-        for mask in ratio_masks(estimates, self._configuration.separation_exponent):
-            yield join(apply_mask(mask, segments, self._configuration.mask_extension))
+    def _stem_spectra(self, heard: Sequence[_Heard]) -> Iterator[Iterable[Tensor]]:
+        """Of each part the spectra (channels, frames, bins) of the stems to be synthesised."""
+        if self._mwf:
+            return self._by_wiener_filter(heard)
+        return (self._by_ratio_masks(part) for part in heard)
 
-    def _by_wiener_filter(self, estimates: Tensor, segments: Tensor) -> Iterator[Tensor]:
-        wide = pad(estimates, (0, self._configuration.n_bins - self._configuration.F))
-        yield from wiener_filter(join(wide), join(segments))
+    def _by_ratio_masks(self, part: _Heard) -> Iterator[Tensor]:
+        """Stems one after the other, so that one at a time is held."""
+        masks = ratio_masks(part.estimates, self._configuration.separation_exponent)
+        for mask in masks[: self._n_synthesised]:
+            yield apply_mask(mask, part.spectra, self._configuration.mask_extension)
+
+    def _by_wiener_filter(self, heard: Sequence[_Heard]) -> Iterator[Tensor]:
+        """All stems of one part after the other; the filter's statistics are taken over all of them."""
+        F, extension = self._configuration.F, self._configuration.mask_extension
+        masks = [soft_masks(part.estimates) for part in heard]
+        model = spatial_model(masks, [part.spectra[..., :F] for part in heard])
+        for part, mask in zip(heard, masks, strict=True):
+            stems = torch.stack([apply_mask(stem, part.spectra, extension) for stem in mask[: self._n_synthesised]])
+            wiener_filter(mask, part.spectra[..., :F], model, stems[..., :F])
+            yield stems

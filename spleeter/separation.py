@@ -16,19 +16,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from spleeter.configuration import Configuration
-from spleeter.groups import Group, GroupSeparator, Separated
+from spleeter.groups import HOPS_AT_ONCE, Group, GroupSeparator, Separated
+from spleeter.spectral.segments import Tiling
 from spleeter.spectral.stft import chunk_length, n_frames
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
 
-SEGMENTS_PER_GROUP = {"cpu": 1, "mps": 4, "cuda": 8}
-"""How much of a song is computed at once, by the kind of device."""
-
 _SEGMENTS_PER_WIENER_GROUP = 4
-"""The Wiener filter's statistics are taken over a group: 4 segments are 48 s in the released models."""
-
-_SEGMENTS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 32}
-"""Segments that the network is given at once, if several songs are separated at the same time."""
+"""The Wiener filter's statistics are taken over as much of a song: 48 s in the released models."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,7 @@ class Separation:
         device: where everything from waveform to waveform is computed.
         mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
         precision: what the network computes in; everything else is float32.
+        tiling: where the segments that the network is given lie; None puts them end to end.
     """
 
     def __init__(
@@ -65,6 +61,7 @@ class Separation:
         device: torch.device,
         mwf: bool = False,
         precision: torch.dtype = torch.float32,
+        tiling: Tiling | None = None,
     ) -> None:
         self.configuration = configuration
         self.device = device
@@ -73,9 +70,11 @@ class Separation:
             torch.backends.cudnn.allow_tf32 = False
         if device.type == "cpu":
             keep_freed_memory()
-        self._group_size = _SEGMENTS_PER_WIENER_GROUP if mwf else SEGMENTS_PER_GROUP[device.type]
-        self._separator = GroupSeparator(configuration, network, device, mwf, precision)
-        self._compute = BatchWorker(self._separator, lambda group: group.n_segments, _SEGMENTS_AT_ONCE[device.type])
+        self._tiling = tiling or Tiling.of(configuration.T)
+        n_wiener_hops = -(-_SEGMENTS_PER_WIENER_GROUP * configuration.T // self._tiling.hop)
+        self._group_size = n_wiener_hops if mwf else HOPS_AT_ONCE[device.type]
+        self._separator = GroupSeparator(configuration, network, device, mwf, precision, self._tiling)
+        self._compute = BatchWorker(self._separator, lambda group: group.n_hops, self._separator.capacity)
 
     def separate(self, waveform: Tensor) -> Tensor:
         """Separate a whole waveform (channels, samples) into stems (stems, channels, samples)."""
@@ -89,16 +88,14 @@ class Separation:
         Yields:
             Blocks that, put end to end, are as long as the input.
         """
-        length, step, T = self.configuration.frame_length, self.configuration.frame_step, self.configuration.T
-        lead = length  # the zeros in front, which the output is to lose again
+        lead = self._n_lead  # the zeros in front, which the output is to lose again
         carry = self._separator.empty_carry()
         n_threads = torch.get_num_threads()
-        for chunk, n_new in self._groups(blocks):
+        for chunk, n_hops, n_new in self._groups(blocks):
             if chunk.any():
-                n_segments = (chunk.shape[-1] - length + step) // (T * step)
-                stems, carry = self._computed(Group(chunk, carry, n_segments, n_threads))
+                stems, carry = self._computed(Group(chunk, carry, n_hops, n_threads))
             else:
-                stems, carry = self._separator.faded_out(carry, chunk.shape[-1])
+                stems, carry = self._separator.faded_out(carry, n_hops)
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
@@ -114,15 +111,24 @@ class Separation:
         here.wait_stream(there)
         return separated
 
-    def _groups(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int]]:
-        """Regroup blocks into chunks of whole groups of segments; each with how many of its samples are due.
+    @property
+    def _n_lead(self) -> int:
+        """Zeros in front: the original's one frame, and so much that the first frame too lies in all its segments."""
+        return self.configuration.frame_length + self._tiling.n_ahead * self.configuration.frame_step
 
-        A chunk reaches over its frames, so it repeats the end of the chunk before it.
+    def _reach(self, n_hops: int) -> int:
+        """How many samples the segments that begin in some hops reach over."""
+        frames = n_hops * self._tiling.hop + self._tiling.n_ahead
+        return chunk_length(frames, self.configuration.frame_length, self.configuration.frame_step)
+
+    def _groups(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, int]]:
+        """Regroup blocks into chunks for whole groups of hops; with each its hops, and how many samples are due.
+
+        A chunk reaches over all frames of the hops' segments, so it repeats the end of the chunk before it.
         """
-        length, step = self.configuration.frame_length, self.configuration.frame_step
-        advance = self._group_size * self.configuration.T * step
-        reach = chunk_length(self._group_size * self.configuration.T, length, step)
-        waiting, n_waiting = [torch.zeros((self.configuration.n_channels, length))], length
+        advance = self._group_size * self._tiling.hop * self.configuration.frame_step
+        reach = self._reach(self._group_size)
+        waiting, n_waiting = [torch.zeros((self.configuration.n_channels, self._n_lead))], self._n_lead
         received = 0
         for block in blocks:
             received += block.shape[-1]
@@ -131,19 +137,19 @@ class Separation:
             if n_waiting >= reach:
                 buffer = torch.cat(waiting, dim=-1)
                 while buffer.shape[-1] >= reach:
-                    yield buffer[:, :reach], advance
+                    yield buffer[:, :reach], self._group_size, advance
                     buffer = buffer[:, advance:]
                 waiting, n_waiting = [buffer], buffer.shape[-1]
         if received:
             yield from self._last_groups(torch.cat(waiting, dim=-1))
 
-    def _last_groups(self, buffer: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """The end of the waveform, with zeros up to the next whole segment."""
-        length, step, T = self.configuration.frame_length, self.configuration.frame_step, self.configuration.T
+    def _last_groups(self, buffer: Tensor) -> Iterator[tuple[Tensor, int, int]]:
+        """The end of the waveform, with zeros up to the end of the last segment."""
+        length, step, hop = self.configuration.frame_length, self.configuration.frame_step, self._tiling.hop
         n_left = buffer.shape[-1]
-        segments = -(-n_frames(n_left - length, length, step) // T)
-        for first in range(0, segments, self._group_size):
-            frames = min(self._group_size, segments - first) * T
-            start, reach = first * T * step, chunk_length(frames, length, step)
+        n_hops = -(-n_frames(n_left - length, length, step) // hop)
+        for first in range(0, n_hops, self._group_size):
+            n_now = min(self._group_size, n_hops - first)
+            start, reach = first * hop * step, self._reach(n_now)
             chunk = buffer[:, start : start + reach]
-            yield pad(chunk, (0, reach - chunk.shape[-1])), min(frames * step, n_left - start)
+            yield pad(chunk, (0, reach - chunk.shape[-1])), n_now, min(n_now * hop * step, n_left - start)

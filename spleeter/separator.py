@@ -18,12 +18,14 @@ from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.configuration import Configuration
 from spleeter.device import select_device, select_precision
-from spleeter.errors import AudioError, SpleeterError
+from spleeter.errors import AudioError, ConfigurationError, SpleeterError
 from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
 from spleeter.output import Clip, StemFiles, output_paths
+from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
 from spleeter.selection import Selection
 from spleeter.separation import Separation
+from spleeter.spectral.segments import Tiling
 from spleeter.transfer import HostCopies
 from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.logging import logger
@@ -52,6 +54,10 @@ class Separator:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps"; chosen here, once.
         precision: "float32", or "bfloat16" or "float16" to let the network compute in half of the bits: faster where
             the device has arithmetic for it, and not the same samples any more.
+        quality: "fast", "balanced", "best" or a `Quality`: what is spent on the stems. None is "balanced".
+        bandwidth: how high the stems reach, "11k", "16k" or "full". None is "full" for "spleeter:NAME", and what the
+            configuration says for any other.
+        exact: give the original's samples: its configuration as it is, and none of the above.
 
     Raises:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
@@ -65,11 +71,20 @@ class Separator:
         *,
         device: str = "auto",
         precision: str = "float32",
+        quality: str | Quality | None = None,
+        bandwidth: str | None = None,
+        exact: bool = False,
     ) -> None:
-        self.configuration = Configuration.load(params_descriptor)
+        if exact and (quality is not None or bandwidth is not None):
+            raise ConfigurationError("exact gives the original's samples: leave out quality and bandwidth")
+        if exact:
+            self.configuration, chosen = exactly(params_descriptor, MWF), Quality()
+        else:
+            self.configuration = configured(params_descriptor, bandwidth)
+            chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
+        self.quality = chosen.with_changes(mwf=MWF or self.configuration.MWF)
         self.device = select_device(device)
         self._precision = select_precision(precision, self.device)
-        self._mwf = MWF or self.configuration.MWF
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
         self._loaded: Separation | None = None
@@ -95,7 +110,10 @@ class Separator:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
                 network = load_network(folder, self.configuration)
-                self._loaded = Separation(self.configuration, network, self.device, self._mwf, self._precision)
+                tiling = Tiling.of(self.configuration.T, self.quality.overlap, self.quality.shifts)
+                self._loaded = Separation(
+                    self.configuration, network, self.device, self.quality.mwf, self._precision, tiling
+                )
                 logger.debug("model %s loaded on %s", folder, self.device)
 
     @property

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spleeter.configuration import Configuration
 from spleeter.groups import Group, GroupSeparator
 from spleeter.model.functions import build
+from spleeter.spectral.segments import Tiling
 from spleeter.spectral.stft import chunk_length
 
 MB = 1 << 20
@@ -58,7 +59,8 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
     """Cost of one segment in the steady state, with random weights, which cost what others do."""
     configuration = Configuration.load({**Configuration.load(descriptor).to_dict(), **changes})
-    separator = GroupSeparator(configuration, build(configuration), torch.device("cpu"), False, torch.float32)
+    tiling = Tiling.of(configuration.T)
+    separator = GroupSeparator(configuration, build(configuration), torch.device("cpu"), False, torch.float32, tiling)
     n_samples = chunk_length(configuration.T, configuration.frame_length, configuration.frame_step)
     group = Group(torch.randn(2, n_samples), separator.empty_carry(), 1, torch.get_num_threads())
     separator([group])  # lays the kernels out

@@ -30,15 +30,16 @@ ALLOWED: dict[str, set[str]] = {
     "masking": GROUND,
     "model": GROUND | {"model.tensorflow"},
     "selection": GROUND,
+    "quality": GROUND,
     "output": GROUND | {"audio"},
     "groups": GROUND | TORCH,
     "separation": GROUND | TORCH | {"groups"},
-    "separator": GROUND | FILES | TORCH | {"selection", "output", "separation"},
+    "separator": GROUND | FILES | TORCH | {"selection", "quality", "output", "separation"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | {"selection", "output", "separation", "separator", "catalogue"},
+    "cli": GROUND | FILES | TORCH | {"selection", "quality", "output", "separation", "separator", "catalogue"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = GROUND | FILES | {"selection", "output"}
+WITHOUT_TORCH = GROUND | FILES | {"selection", "quality", "output"}
 
 
 def room_of(module: str) -> str:

@@ -19,7 +19,7 @@ def main() -> None:
     parser = measuring.parser(__doc__)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    separator = Separator("spleeter:2stems", device=arguments.device)
+    separator = Separator("spleeter:2stems", device=arguments.device, exact=True)
     measuring.report(
         arguments,
         separator.separate,

@@ -20,11 +20,11 @@ from benchmarks.songs import SAMPLE_RATE, cut, read, write
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler
 from spleeter.configuration import Configuration
+from spleeter.groups import HOPS_AT_ONCE
 from spleeter.masking.ratio import apply_mask, ratio_masks
+from spleeter.masking.wiener import soft_masks, spatial_model, wiener_filter
 from spleeter.model.functions import build
 from spleeter.model.inference import for_inference
-from spleeter.separation import SEGMENTS_PER_GROUP
-from spleeter.spectral.segments import join, partition
 from spleeter.spectral.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
 from spleeter.types import Waveform
 from spleeter.utils.allocator import keep_freed_memory
@@ -44,7 +44,7 @@ def run(setting: Setting) -> list[Table]:
     """Measure all stages in turn."""
     keep_freed_memory()  # as a separation does
     seconds = float(_QUICK_SECONDS if setting.options.quick else _SECONDS)
-    group_seconds = SEGMENTS_PER_GROUP[setting.device.type] * segment_seconds(_configuration(2))
+    group_seconds = HOPS_AT_ONCE[setting.device.type] * segment_seconds(_configuration(2))
     rounds = setting.options.n_rounds(5, 2)
     tell(f"stages: {rounds} rounds")
     with torch.inference_mode():
@@ -70,7 +70,7 @@ def _network_table(setting: Setting, taken: Mapping[str, list[float]]) -> Table:
     rows: list[Row] = [{"what": _PRODUCT, "gflop_per_s": median(taken[_PRODUCT])}]
     for n_stems in (2, 4):
         times = taken[f"network, {n_stems} stems"]
-        rates = [gflop * n_stems * SEGMENTS_PER_GROUP[setting.device.type] / time for time in times]
+        rates = [gflop * n_stems * HOPS_AT_ONCE[setting.device.type] / time for time in times]
         share = median(rate / product for rate, product in zip(rates, taken[_PRODUCT], strict=True))
         rows.append(
             {
@@ -121,29 +121,31 @@ def _acts(configuration: Configuration, device: torch.device) -> Acts:
     """The stages in the order of a separation; they are named by their stems where these matter."""
     n_stems, step, length = len(configuration.instrument_list), configuration.frame_step, configuration.frame_length
     chunk = 0.1 * torch.randn(
-        (2, chunk_length(configuration.T * SEGMENTS_PER_GROUP[device.type], length, step)), device=device
+        (2, chunk_length(configuration.T * HOPS_AT_ONCE[device.type], length, step)), device=device
     )
     network = for_inference(build(configuration), device)
-    segments = _segments(chunk, configuration)
-    seen = magnitudes(segments[..., : configuration.F])
+    spectra, carry = stft(chunk, length, step), empty_carry((2,), length, step, chunk)
+    seen = magnitudes(spectra[..., : configuration.F])
+    segments = seen.unflatten(1, (-1, configuration.T)).transpose(0, 1)
     estimates = torch.rand((n_stems, *seen.shape), device=device)
-    spectra, carry = join(segments), empty_carry((2,), length, step, chunk)
     return {
-        "STFT": lambda: _segments(chunk, configuration),
-        f"network, {n_stems} stems": lambda: network(seen),
-        f"masks, {n_stems} stems": lambda: _masks(estimates, segments, configuration),
+        "STFT": lambda: stft(chunk, length, step),
+        f"network, {n_stems} stems": lambda: network(segments),
+        f"masks, {n_stems} stems": lambda: _masks(estimates, spectra, configuration),
+        f"Wiener filter, {n_stems} stems": lambda: _wiener_filter(estimates, spectra[..., : configuration.F]),
         f"inverse STFT, {n_stems} stems": lambda: [inverse_stft(spectra, carry, step) for _ in range(n_stems)],
     }
 
 
-def _segments(chunk: Tensor, configuration: Configuration) -> Tensor:
-    """Spectra (segments, channels, T, bins) of a chunk (channels, samples)."""
-    return partition(stft(chunk, configuration.frame_length, configuration.frame_step), configuration.T)
-
-
-def _masks(estimates: Tensor, segments: Tensor, configuration: Configuration) -> None:
+def _masks(estimates: Tensor, spectra: Tensor, configuration: Configuration) -> None:
     for mask in ratio_masks(estimates, configuration.separation_exponent):
-        join(apply_mask(mask, segments, configuration.mask_extension))
+        apply_mask(mask, spectra, configuration.mask_extension)
+
+
+def _wiener_filter(estimates: Tensor, spectra: Tensor) -> None:
+    masks = soft_masks(estimates)
+    out = spectra.new_empty(estimates.shape)
+    wiener_filter(masks, spectra, spatial_model([masks], [spectra]), out)
 
 
 def _configuration(n_stems: int) -> Configuration:

@@ -75,6 +75,39 @@ def separate(
         ),
     ] = "spleeter:2stems",
     mwf: Annotated[bool, Option("--mwf", help="Use multichannel Wiener filtering.")] = False,
+    quality: Annotated[
+        Literal["fast", "balanced", "best"] | None,
+        Option("--quality", "-q", help="What to spend on the stems.", show_default="balanced"),
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        Option(
+            "--overlap",
+            metavar="SHARE",
+            help="How much of a segment the next one covers again and is cross-faded with: 0 to 0.9.",
+            show_default="as the quality",
+        ),
+    ] = None,
+    shifts: Annotated[
+        int | None,
+        Option(
+            "--shifts",
+            metavar="N",
+            help="Take the mean of so many separations with the segments lying elsewhere.",
+            show_default="as the quality",
+        ),
+    ] = None,
+    bandwidth: Annotated[
+        Literal["11k", "16k", "full"] | None,
+        Option(
+            "--bandwidth",
+            help="How high the stems reach, in Hz. A JSON file or folder given as the model decides itself.",
+            show_default="full",
+        ),
+    ] = None,
+    exact: Annotated[
+        bool, Option("--exact", help="Give the samples of the original Spleeter, which end at 11 kHz.")
+    ] = False,
     device: Annotated[
         str, Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
@@ -142,15 +175,17 @@ def separate(
         raise Exit(20)
     if not files:
         raise BadParameter("name at least one song, or a folder of songs")
+    if exact and any(option is not None for option in (quality, overlap, shifts, bandwidth)):
+        raise BadParameter("--exact goes without --quality, --overlap, --shifts and --bandwidth")
     if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
         raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.audio.codec import Encoding
     from spleeter.catalogue.jobs import plan, run, songs_at_once
     from spleeter.catalogue.songs import find_songs
-    from spleeter.configuration import Configuration
     from spleeter.model.provider import ModelProvider
     from spleeter.output import check_clip
+    from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
     from spleeter.selection import Selection
 
     songs, missing = find_songs(files, output_path)
@@ -159,7 +194,8 @@ def separate(
     if not songs:
         raise Exit(2)
     with _wrong_usage():
-        configuration = Configuration.load(params_filename)
+        configuration = exactly(params_filename, mwf) if exact else configured(params_filename, bandwidth)
+        chosen = None if exact else Quality.preset(quality or DEFAULT_PRESET).with_changes(overlap, shifts)
         selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
         check_clip(clip, Encoding(codec, bitrate, bit_depth))
         audio_adapter = AudioAdapter.get(adapter)
@@ -170,7 +206,9 @@ def separate(
         from spleeter.separator import Separator  # here, because torch takes a second to import
 
         with _wrong_usage():
-            separator = Separator(configuration, MWF=mwf, device=device, precision=precision)
+            separator = Separator(
+                configuration, MWF=mwf, device=device, precision=precision, quality=chosen, exact=exact
+            )
         provider = ModelProvider.default()
         with download_bar(provider, configuration.model_dir):
             provider.get(configuration.model_dir)

@@ -2,63 +2,173 @@
 
 A. Nugraha, A. Liutkus, E. Vincent: "Multichannel audio source separation with deep neural networks", IEEE/ACM
 TASLP 24.9 (2016), in the simplified form of S. Uhlich et al., ICASSP 2017: each source is Gaussian with a power
-v_j(t, f) and a spatial covariance R_j(f), both re-estimated from the current estimates; then the mixture is
-filtered by W_j = v_j R_j (Σ_k v_k R_k)^-1.
+v_j(t, f) and a spatial covariance R_j(f), both estimated from its masked mixture; then the mixture is filtered by
+W_j = v_j R_j (Σ_k v_k R_k)^-1. That is one step of expectation-maximisation, which is what the original takes too.
+
+The covariances are means over time, so an excerpt may be given in parts of consecutive frames.
 """
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-_BINS_AT_A_TIME = 256  # the bins are independent of each other: this bounds the memory, not the result
+_EPSILON = torch.finfo(torch.float32).eps
+
+_BINS_AT_A_TIME = {"cpu": 256}
+"""The bins are independent of each other. On a CPU they are taken in bands that stay in its caches."""
 
 
-def wiener_filter(magnitudes: Tensor, mixture: Tensor, iterations: int = 1) -> Tensor:
-    """Filter a mixture into stems by expectation-maximisation, from estimates of their magnitudes.
+def soft_masks(magnitudes: Tensor) -> Tensor:
+    """What the filter begins with, as norbert does: v_i / (ε + Σ_j v_j), for magnitudes (stems, ...).
 
-    The spatial covariances are taken over all the frames given, so the result depends on how long an excerpt is.
+    Unlike ratio masks it gives a bin to no stem if none is estimated to sound in it.
+    """
+    return magnitudes / magnitudes.sum(dim=0).add_(_EPSILON)
+
+
+@dataclass(frozen=True)
+class SpatialModel:
+    """How each stem lies among the channels.
+
+    Attributes:
+        covariances: R (stems, channels, channels, bins), complex, Hermitian, their traces sum to the channels.
+        unit: the power, (), that the regularization is relative to.
+    """
+
+    covariances: Tensor
+    unit: Tensor
+
+
+def spatial_model(masks: Sequence[Tensor], mixtures: Sequence[Tensor]) -> SpatialModel:
+    """Estimate the spatial covariances from parts of an excerpt.
 
     Args:
-        magnitudes: (stems, channels, frames, bins), not negative.
-        mixture: the mixture's STFT (channels, frames, bins), complex.
-        iterations: of the EM algorithm.
-
-    Returns:
-        The stems' STFTs (stems, channels, frames, bins), complex.
+        masks: of each part (stems, channels, frames, bins).
+        mixtures: of each part its STFT (channels, frames, bins), complex.
     """
-    scale = (mixture.abs().max() / 10).clamp(min=1.0)  # keeps the regularization small beside the signal
-    stems = torch.empty(magnitudes.shape, dtype=mixture.dtype, device=mixture.device)
-    for first in range(0, mixture.shape[-1], _BINS_AT_A_TIME):
-        band = slice(first, first + _BINS_AT_A_TIME)
-        estimates = _soft_masked(magnitudes[..., band], mixture[..., band]) / scale
-        for _ in range(iterations):
-            estimates = _refined(estimates, mixture[..., band] / scale)
-        stems[..., band] = estimates * scale
-    return stems
+    parts = list(zip(masks, mixtures, strict=True))
+    moments = torch.stack([_moments(mask, mixture) for mask, mixture in parts]).sum(dim=0)
+    peak = torch.stack([_power(mixture).max() for mixture in mixtures]).max().sqrt()
+    unit = (peak / 10).clamp(min=1.0).square()  # norbert scales the mixture by as much
+    power = moments.diagonal(dim1=1, dim2=2).real.mean(dim=-1)  # (stems, bins), of all frames
+    return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None], unit)
 
 
-def _soft_masked(magnitudes: Tensor, mixture: Tensor) -> Tensor:
-    """Share out the mixture in proportion to the magnitudes: the EM's first estimate."""
-    epsilon = torch.finfo(magnitudes.dtype).eps
-    return magnitudes / (epsilon + magnitudes.sum(dim=0)) * mixture
+def wiener_filter(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
+    """Filter a mixture into stems.
+
+    Args:
+        masks: (stems, channels, frames, bins), what the stems' powers are estimated with.
+        mixture: its STFT (channels, frames, bins), complex.
+        model: of an excerpt that these frames belong to.
+        out: where the first stems are written, as many as it has room for: (stems, channels, frames, bins), complex.
+    """
+    filtered = _filtered_stereo if len(mixture) == 2 else _filtered
+    for band in _bands(mixture):
+        filtered(masks[..., band], mixture[..., band], model.covariances[..., band], model.unit, out[..., band])
 
 
-def _refined(estimates: Tensor, mixture: Tensor) -> Tensor:
-    """One iteration: the Gaussian model of the estimates (stems, channels, frames, bins), then its filter."""
-    epsilon = torch.finfo(mixture.real.dtype).eps
-    power = estimates.abs().square().mean(dim=1)  # (stems, frames, bins)
-    spatial = torch.einsum("sctf,sdtf->scdf", estimates, estimates.conj())
-    spatial = spatial / (epsilon + power.sum(dim=1))[:, None, None]  # (stems, channels, channels, bins)
-    total = torch.einsum("stf,scdf->tfcd", power.to(spatial.dtype), spatial)
-    total = total + epsilon**0.5 * torch.eye(len(mixture), device=mixture.device)
-    whitened = _solve(total, mixture.permute(1, 2, 0))  # (frames, bins, channels)
-    return torch.einsum("stf,scdf,tfd->sctf", power.to(spatial.dtype), spatial, whitened)
+def _bands(spectra: Tensor) -> Iterator[slice]:
+    bins = spectra.shape[-1]
+    width = _BINS_AT_A_TIME.get(spectra.device.type, bins)
+    return (slice(first, first + width) for first in range(0, bins, width))
 
 
-def _solve(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Solve M y = x for (..., channels, channels) and (..., channels); two channels by Cramer's rule."""
-    if vectors.shape[-1] != 2:
-        solved: Tensor = torch.linalg.solve(matrices, vectors)
-        return solved
-    (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
-    x, y = vectors.unbind(-1)
-    return torch.stack([d * x - b * y, a * y - c * x], dim=-1) / (a * d - b * c).unsqueeze(-1)
+def _power(spectra: Tensor) -> Tensor:
+    """|z|²"""
+    return spectra.real.square().addcmul_(spectra.imag, spectra.imag)
+
+
+def _moments(masks: Tensor, mixture: Tensor) -> Tensor:
+    """The masked mixture's second moments between channels, summed over frames: (stems, channels, channels, bins)."""
+    stems, channels, _, bins = masks.shape
+    moments = mixture.new_empty((stems, channels, channels, bins))
+    for band in _bands(mixture):
+        x, mask = mixture[..., band], masks[..., band]
+        for c, d in combinations_with_replacement(range(channels), 2):
+            shared = mask[:, c] * mask[:, d]  # (stems, frames, bins)
+            moment = torch.complex(*((shared * part).sum(dim=1) for part in _cross(x[c], x[d])))
+            moments[:, c, d, band] = moment
+            moments[:, d, c, band] = moment.conj()
+    return moments
+
+
+def _cross(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of x conj(y)."""
+    return (
+        (x.real * y.real).addcmul_(x.imag, y.imag),
+        (x.imag * y.real).addcmul_(x.real, y.imag, value=-1),
+    )
+
+
+def _powers(masks: Tensor, mixture: Tensor) -> Tensor:
+    """v (stems, frames, bins): the mean over the channels of the masked mixture's power."""
+    power = masks.square().mul_(_power(mixture))
+    return power.sum(dim=1).div_(len(mixture))
+
+
+def _filtered(masks: Tensor, mixture: Tensor, covariances: Tensor, unit: Tensor, out: Tensor) -> None:
+    """The filter for any number of channels."""
+    v = _powers(masks, mixture).to(covariances.dtype)
+    total = torch.einsum("stf,scdf->tfcd", v, covariances)
+    total = total + _EPSILON**0.5 * unit * torch.eye(len(mixture), device=mixture.device)
+    whitened = torch.linalg.solve(total, mixture.permute(1, 2, 0))  # (frames, bins, channels)
+    n_stems = len(out)
+    out.copy_(torch.einsum("stf,scdf,tfd->sctf", v[:n_stems], covariances[:n_stems], whitened))
+
+
+_Vector: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Complex left and right: l_re, l_im, r_re, r_im."""
+
+_Matrix: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""A Hermitian 2 × 2 matrix (ll, lr; conj(lr), rr): ll, rr, lr_re, lr_im."""
+
+
+def _filtered_stereo(masks: Tensor, mixture: Tensor, covariances: Tensor, unit: Tensor, out: Tensor) -> None:
+    """The same for two channels, in real numbers and with the matrices written out, which is far faster."""
+    v = _powers(masks, mixture)
+    matrices = _hermitian(covariances)
+    total = [(part[:, None] * v).sum(dim=0) for part in matrices]  # Σ v R
+    whitened = _solved((total[0], total[1], total[2], total[3]), mixture, _EPSILON**0.5 * unit)
+    for v_j, stem, *matrix in zip(v, torch.view_as_real(out), *matrices):  # noqa: B905 - maybe not all of the stems
+        l_re, l_im, r_re, r_im = _applied((matrix[0], matrix[1], matrix[2], matrix[3]), whitened)
+        torch.mul(l_re, v_j, out=stem[0, ..., 0])
+        torch.mul(l_im, v_j, out=stem[0, ..., 1])
+        torch.mul(r_re, v_j, out=stem[1, ..., 0])
+        torch.mul(r_im, v_j, out=stem[1, ..., 1])
+
+
+def _hermitian(covariances: Tensor) -> _Matrix:
+    """Matrices (stems, 2, 2, bins), as four times (stems, bins)."""
+    across = covariances[:, 0, 1]
+    parts = covariances[:, 0, 0].real, covariances[:, 1, 1].real, across.real, across.imag
+    ll, rr, lr_re, lr_im = (part.contiguous() for part in parts)
+    return ll, rr, lr_re, lr_im
+
+
+def _solved(matrix: _Matrix, mixture: Tensor, regularization: Tensor) -> _Vector:
+    """(matrix + regularization)^-1 mixture, by Cramer's rule. Uses the matrix up."""
+    ll, rr, lr_re, lr_im = matrix
+    ll += regularization
+    rr += regularization
+    factor = (ll * rr).addcmul_(lr_re, lr_re, value=-1).addcmul_(lr_im, lr_im, value=-1).reciprocal_()
+    adjugate = rr, ll, lr_re.neg_(), lr_im.neg_()
+    (l_re, r_re), (l_im, r_im) = mixture.real.contiguous(), mixture.imag.contiguous()
+    l_re, l_im, r_re, r_im = (part.mul_(factor) for part in _applied(adjugate, (l_re, l_im, r_re, r_im)))
+    return l_re, l_im, r_re, r_im
+
+
+def _applied(matrix: _Matrix, x: _Vector) -> _Vector:
+    """The product of a matrix and a vector."""
+    ll, rr, lr_re, lr_im = matrix
+    l_re, l_im, r_re, r_im = x
+    return (
+        (ll * l_re).addcmul_(lr_re, r_re).addcmul_(lr_im, r_im, value=-1),
+        (ll * l_im).addcmul_(lr_re, r_im).addcmul_(lr_im, r_re),
+        (rr * r_re).addcmul_(lr_re, l_re).addcmul_(lr_im, l_im),
+        (rr * r_im).addcmul_(lr_re, l_im).addcmul_(lr_im, l_re, value=-1),
+    )

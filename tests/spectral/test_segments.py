@@ -1,25 +1,64 @@
-"""Partition and join undo each other."""
+"""Laws of the tilings: every frame is covered, with weights that add up to one."""
 
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from spleeter.spectral.segments import join, partition
+from spleeter.spectral.segments import Tiling
 
-
-def test_join_undoes_partition() -> None:
-    spectra = torch.randn(2, 12, 5)
-    assert torch.equal(join(partition(spectra, 4)), spectra)
-
-
-def test_segments_follow_in_time_and_keep_their_channels() -> None:
-    frames = torch.arange(12.0)
-    spectra = torch.stack([frames, -frames])[..., None].expand(2, 12, 3)
-    segments = partition(spectra, 4)
-    assert segments.shape == (3, 2, 4, 3)
-    assert segments[1, 0, :, 0].tolist() == [4, 5, 6, 7]
-    assert segments[2, 1, :, 2].tolist() == [-8, -9, -10, -11]
+CPU = torch.device("cpu")
 
 
-def test_join_keeps_axes_in_front() -> None:
-    spectra = torch.randn(3, 2, 8, 5)
-    segments = torch.stack([partition(stem, 4) for stem in spectra])
-    assert torch.equal(join(segments), spectra)
+def covered(tiling: Tiling, n_hops: int) -> torch.Tensor:
+    """The total weight of each frame."""
+    total = torch.zeros(n_hops * tiling.hop + tiling.n_ahead)
+    for start in tiling.starts(n_hops):
+        total[start : start + tiling.T] += tiling.weights(CPU)[:, 0]
+    return total
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    T=st.sampled_from([64, 128, 512]),
+    overlap=st.floats(0, 0.95),
+    shifts=st.integers(1, 5),
+    n_hops=st.integers(1, 5),
+)
+def test_weights_add_up_to_one_from_the_lead_on(T: int, overlap: float, shifts: int, n_hops: int) -> None:
+    """The first `n_ahead` frames lack the segments before; what begins after as many frames of silence does not."""
+    tiling = Tiling.of(T, overlap, shifts)
+    complete = covered(tiling, n_hops)[tiling.n_ahead : n_hops * tiling.hop]
+    torch.testing.assert_close(complete, torch.ones_like(complete), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("T", [64, 512])
+def test_without_overlap_each_frame_has_one_segment(T: int) -> None:
+    tiling = Tiling.of(T)
+    assert tiling.is_plain
+    assert tiling.n_ahead == 0
+    assert tiling.starts(3) == [0, T, 2 * T]
+    assert torch.equal(tiling.weights(CPU), torch.ones(T, 1))
+
+
+def test_segments_fade_where_they_overlap_and_nowhere_else() -> None:
+    weights = Tiling.of(512, 0.25).weights(CPU)[:, 0]
+    assert torch.equal(weights, weights.flip(0))
+    torch.testing.assert_close(weights[:128], (torch.arange(128) + 0.5) / 128)
+    assert torch.equal(weights[128:384], torch.ones(256))
+
+
+def test_half_overlap_is_a_triangle() -> None:
+    weights = Tiling.of(8, 0.5).weights(CPU)[:, 0]
+    torch.testing.assert_close(weights, torch.tensor([1, 3, 5, 7, 7, 5, 3, 1]) / 8)
+
+
+def test_layers_share_out_the_cycle_of_the_strides() -> None:
+    tiling = Tiling.of(512, 0.5, 3)
+    assert tiling.offsets == (0, 21, 42)
+    assert tiling.n_ahead == 256 + 42
+    assert tiling.starts(2) == [0, 21, 42, 256, 277, 298]
+
+
+def test_any_overlap_leaves_a_hop() -> None:
+    assert Tiling.of(64, 0.999).hop == 1
