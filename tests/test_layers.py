@@ -31,14 +31,15 @@ ALLOWED: dict[str, set[str]] = {
     "model": GROUND | {"model.tensorflow"},
     "selection": GROUND,
     "output": GROUND | {"audio"},
+    "pictures": GROUND | {"audio"},
     "groups": GROUND | TORCH,
     "separation": GROUND | TORCH | {"groups"},
-    "separator": GROUND | FILES | TORCH | {"selection", "output", "separation"},
+    "separator": GROUND | FILES | TORCH | {"selection", "output", "pictures", "separation"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | {"selection", "output", "separation", "separator", "catalogue"},
+    "cli": GROUND | FILES | TORCH | {"selection", "output", "pictures", "separation", "separator", "catalogue"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = GROUND | FILES | {"selection", "output"}
+WITHOUT_TORCH = GROUND | FILES | {"selection", "output", "pictures"}
 
 
 def room_of(module: str) -> str:
