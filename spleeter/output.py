@@ -42,11 +42,11 @@ def output_paths(
     Raises:
         OutputError: if the format has other fields, or gives two outputs one path.
     """
-    song = os.fsdecode(descriptor) if isinstance(descriptor, (str, bytes, os.PathLike)) else str(descriptor)
+    song = _text(descriptor)
     paths: dict[str, Path] = {}
     for name in names:
         fields = {
-            "filename": os.path.splitext(os.path.basename(song))[0],  # noqa: PTH119, PTH122 - may be a URL
+            "filename": song_name(descriptor),
             "foldername": os.path.basename(os.path.dirname(song)),  # noqa: PTH119, PTH120
             "instrument": name,
             "codec": str(codec),
@@ -58,6 +58,21 @@ def output_paths(
             f"{next(iter(paths.values()))}; put {{instrument}} into it"
         )
     return paths
+
+
+def picture_path(descriptor: AudioDescriptor, destination: PathLike, filename_format: str = FILENAME_FORMAT) -> Path:
+    """The path of the picture of a song's outputs: where an output of the name "spectrograms" would lie."""
+    name = "spectrograms"
+    return output_paths(descriptor, destination, [name], Codec.WAV, filename_format)[name].with_suffix(".png")
+
+
+def song_name(descriptor: AudioDescriptor) -> str:
+    """The name of a song's file, without extension."""
+    return os.path.splitext(os.path.basename(_text(descriptor)))[0]  # noqa: PTH119, PTH122 - may be a URL
+
+
+def _text(descriptor: AudioDescriptor) -> str:
+    return os.fsdecode(descriptor) if isinstance(descriptor, (str, bytes, os.PathLike)) else str(descriptor)
 
 
 def _filled(filename_format: str, fields: Mapping[str, str]) -> str:

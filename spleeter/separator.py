@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -21,7 +21,8 @@ from spleeter.device import select_device, select_precision
 from spleeter.errors import AudioError, ConfigurationError, SpleeterError
 from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
-from spleeter.output import Clip, StemFiles, output_paths
+from spleeter.output import Clip, StemFiles, output_paths, picture_path, song_name
+from spleeter.pictures import SpectrogramCollector, drawn, require_matplotlib
 from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
 from spleeter.selection import Selection
 from spleeter.separation import Separation
@@ -208,6 +209,7 @@ class Separator:
         bit_depth: int | None = None,
         clip: Clip = "clamp",
         keep_sample_rate: bool = False,
+        plot: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
         """Separate a file into files, decoding, computing and encoding at the same time, block by block.
@@ -226,10 +228,11 @@ class Separator:
             bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac.
             clip: what to do about samples beyond full scale: "clamp", "rescale" or "none".
             keep_sample_rate: write at the song's own sample rate instead of the model's.
+            plot: draw spectrograms and masks of the outputs, as "spectrograms.png" where the stems are.
             progress: called after each block.
 
         Returns:
-            Output name -> path. All the files appear at once at the end; on any error there are none.
+            Output name -> path. All the files, the picture too, appear at the end; on any error there are none.
 
         Raises:
             SpleeterError: one of its kinds, whose message says what was wrong.
@@ -238,9 +241,15 @@ class Separator:
         chosen = selection or self.select()
         encoding = Encoding(parse_codec(codec), bitrate, bit_depth)
         paths = output_paths(audio_descriptor, destination, chosen.names, encoding.codec, filename_format)
+        if plot:
+            require_matplotlib()
+        collector = SpectrogramCollector(self.sample_rate, chosen.names) if plot else None
         self.load()
         n_channels = self.configuration.n_channels
-        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
+        with (
+            ExitStack() as drawing,
+            adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader,
+        ):
             rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
             with (
                 StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files,
@@ -248,11 +257,13 @@ class Separator:
                 closing(prefetch(self._on_device(decoded), depth=1)) as separated,
                 closing(prefetch(self._on_host(separated), depth=1)) as ready,
             ):
-                told = _telling(ready, progress, reader.n_samples)
-                outputs = (chosen.apply(mixture, stems) for mixture, stems in told)
+                outputs = _applied(chosen, _telling(ready, progress, reader.n_samples), collector)
                 at_rate = outputs if rate == self.sample_rate else self._resampled(outputs, chosen.names, reader)
                 for block in at_rate:
                     files.write(block)
+                if collector is not None:
+                    picture = picture_path(audio_descriptor, destination, filename_format)
+                    drawing.enter_context(drawn(collector.finish(), song_name(audio_descriptor), picture))
         return paths
 
     def _resampled(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
@@ -338,6 +349,17 @@ class Separator:
         if not np.isfinite(array).all():
             raise AudioError("the waveform holds NaN or infinite samples; replace them first")
         return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
+
+
+def _applied(
+    selection: Selection, blocks: Iterable[tuple[Waveform, Stems]], collector: SpectrogramCollector | None
+) -> Iterator[Stems]:
+    """The selected outputs of each block; `collector` sees them too."""
+    for mixture, stems in blocks:
+        outputs = selection.apply(mixture, stems)
+        if collector is not None:
+            collector.add(mixture, outputs)
+        yield outputs
 
 
 def _telling(

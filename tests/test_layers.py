@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "spleeter"
 GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
 FILES = {"audio", "model.provider", "model.tensorflow"}
 TORCH = {"device", "transfer", "spectral", "masking", "model"}
+AROUND = {"selection", "quality", "output", "pictures"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
     "errors": set(),
@@ -32,14 +33,15 @@ ALLOWED: dict[str, set[str]] = {
     "selection": GROUND,
     "quality": GROUND,
     "output": GROUND | {"audio"},
+    "pictures": GROUND | {"audio"},
     "groups": GROUND | TORCH,
     "separation": GROUND | TORCH | {"groups"},
-    "separator": GROUND | FILES | TORCH | {"selection", "quality", "output", "separation"},
+    "separator": GROUND | FILES | TORCH | AROUND | {"separation"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | {"selection", "quality", "output", "separation", "separator", "catalogue"},
+    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "catalogue"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = GROUND | FILES | {"selection", "quality", "output"}
+WITHOUT_TORCH = GROUND | FILES | AROUND
 
 
 def room_of(module: str) -> str:

@@ -126,7 +126,7 @@ def _acts(configuration: Configuration, device: torch.device) -> Acts:
     network = for_inference(build(configuration), device)
     spectra, carry = stft(chunk, length, step), empty_carry((2,), length, step, chunk)
     seen = magnitudes(spectra[..., : configuration.F])
-    segments = seen.unflatten(1, (-1, configuration.T)).transpose(0, 1)
+    segments = torch.stack(torch.split(seen, configuration.T, dim=1))
     estimates = torch.rand((n_stems, *seen.shape), device=device)
     return {
         "STFT": lambda: stft(chunk, length, step),

@@ -157,6 +157,9 @@ def separate(
     keep_sample_rate: Annotated[
         bool, Option("--keep-sample-rate", help="Write at the song's own sample rate.")
     ] = False,
+    plot: Annotated[
+        bool, Option("--plot", help="Draw spectrograms and masks too: spectrograms.png beside the stems.")
+    ] = False,
     skip_existing: Annotated[
         bool, Option("--skip-existing", help="Leave songs alone whose outputs are all there.")
     ] = False,
@@ -185,6 +188,7 @@ def separate(
     from spleeter.catalogue.songs import find_songs
     from spleeter.model.provider import ModelProvider
     from spleeter.output import check_clip
+    from spleeter.pictures import require_matplotlib
     from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
     from spleeter.selection import Selection
 
@@ -199,6 +203,8 @@ def separate(
         selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
         check_clip(clip, Encoding(codec, bitrate, bit_depth))
         audio_adapter = AudioAdapter.get(adapter)
+        if plot:
+            require_matplotlib()
         planned = plan(songs, output_path, selection.names, codec, filename_format)
     todo = [job for job in planned if not (skip_existing and job.is_done)]
     failures = list(missing)
@@ -232,6 +238,7 @@ def separate(
                     bit_depth=bit_depth,
                     clip=clip,
                     keep_sample_rate=keep_sample_rate,
+                    plot=plot,
                     progress=progress,
                 )
 
