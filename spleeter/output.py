@@ -93,12 +93,28 @@ def check_clip(clip: str, encoding: Encoding) -> None:
     """
     if clip not in get_args(Clip):
         raise OutputError(f"unknown clip {clip!r}: choose {', '.join(get_args(Clip))}")
-    is_integer = encoding.codec is Codec.FLAC or (encoding.codec is Codec.WAV and encoding.bit_depth != 32)
-    if clip == "none" and is_integer:
+    bits = encoding.integer_bits
+    if clip == "none" and bits is not None:
         raise OutputError(
-            f"clip 'none' needs a format that holds samples beyond full scale, and {encoding.bit_depth or 16}-bit "
+            f"clip 'none' needs a format that holds samples beyond full scale, and {bits}-bit "
             f"{encoding.codec} does not; choose wav with bit depth 32, or clip 'clamp' or 'rescale'"
         )
+
+
+def rounded_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:
+    """Round outputs (samples, channels) to steps of 2^(1-bits), each taking over what was lost by the one before.
+
+    So their sum is off by no more than half a step, however many they are, and each of them by no more than one
+    (and what float32 rounds).
+    """
+    full_scale = np.float32(2 ** (bits - 1))
+    rounded, lost = {}, np.float32(0)
+    for name, output in outputs.items():
+        wanted = output * full_scale + lost
+        steps = np.rint(wanted)
+        lost = wanted - steps
+        rounded[name] = steps / full_scale
+    return rounded
 
 
 class StemFiles:
@@ -112,6 +128,7 @@ class StemFiles:
         encoding: codec, bit rate and bit depth of every file.
         metadata: tags and cover that every file gets.
         clip: what is done about samples beyond full scale.
+        round_together: round to integers so that the sum of the outputs stays what it is, to half a step.
 
     Raises:
         OutputError, EncodeError: on entry, `write` or exit; nothing is left behind.
@@ -126,8 +143,10 @@ class StemFiles:
         encoding: Encoding,
         metadata: AudioMetadata | None = None,
         clip: Clip = "clamp",
+        round_together: bool = False,
     ) -> None:
         check_clip(clip, encoding)
+        self._bits = encoding.integer_bits if round_together and clip != "rescale" else None
         self._paths = paths
         self._clip = clip
         self._n_channels = n_channels
@@ -153,6 +172,8 @@ class StemFiles:
 
     def write(self, outputs: Mapping[str, Waveform]) -> None:
         """Append a block (samples, channels) to every file."""
+        if self._bits is not None:
+            outputs = rounded_together(outputs, self._bits)
         peaks = {name: max(block.max(initial=0.0), -block.min(initial=0.0)) for name, block in outputs.items()}
         self._peak = max(self._peak, *map(float, peaks.values()), 0.0)
         beyond = {name for name, peak in peaks.items() if peak > 1.0}

@@ -63,8 +63,8 @@ class Quality:
 
 PRESETS: Mapping[str, Quality] = {
     "fast": Quality(),
-    "balanced": Quality(overlap=0.25),
-    "best": Quality(overlap=0.5, shifts=3, mwf=True),
+    "balanced": Quality(overlap=0.125, mwf=True),
+    "best": Quality(overlap=0.5, shifts=2, mwf=True),
 }
 
 DEFAULT_PRESET: Preset = "balanced"

@@ -64,6 +64,12 @@ class Selection:
         """The names of all outputs, in the order they are listed."""
         return (*self.stems, *self.mixes, *([self.residual] if self.residual is not None else []))
 
+    def shares_out(self, instruments: Sequence[str]) -> bool:
+        """Whether the outputs sum to the mixture, if the instruments do."""
+        contained = [*self.stems, *(part for parts in self.mixes.values() for part in parts)]
+        is_whole = self.residual is not None or set(contained) == set(instruments)
+        return is_whole and len(set(contained)) == len(contained)
+
     def apply(self, mixture: Waveform, stems: Mapping[str, Waveform]) -> dict[str, Waveform]:
         """Make the outputs (samples, channels) from a mixture and all its stems."""
         outputs = {name: stems[name] for name in self.stems}

@@ -84,6 +84,7 @@ class Separator:
             self.configuration = configured(params_descriptor, bandwidth)
             chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
         self.quality = chosen.with_changes(mwf=MWF or self.configuration.MWF)
+        self._sums_up = not exact and self.configuration.mask_extension == "average"
         self.device = select_device(device)
         self._precision = select_precision(precision, self.device)
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
@@ -251,8 +252,9 @@ class Separator:
             adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader,
         ):
             rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
+            is_sum = self._sums_up and chosen.shares_out(self.instruments)
             with (
-                StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip) as files,
+                StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip, is_sum) as files,
                 closing(prefetch(reader.blocks())) as decoded,
                 closing(prefetch(self._on_device(decoded), depth=1)) as separated,
                 closing(prefetch(self._on_host(separated), depth=1)) as ready,

@@ -13,11 +13,11 @@ import soundfile
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.errors import EncodeError, OutputError
-from spleeter.output import Clip, StemFiles, output_paths
+from spleeter.output import Clip, StemFiles, output_paths, rounded_together
 
 
-def noise(n_samples: int = 20_000, gain: float = 0.3) -> np.ndarray:
-    return (np.random.default_rng(1).uniform(-gain, gain, (n_samples, 2))).astype(np.float32)
+def noise(n_samples: int = 20_000, gain: float = 0.3, seed: int = 1) -> np.ndarray:
+    return (np.random.default_rng(seed).uniform(-gain, gain, (n_samples, 2))).astype(np.float32)
 
 
 def files(
@@ -29,6 +29,20 @@ def files(
 
 def everything_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_rounded_together_the_sum_is_off_by_half_a_step_at_most(bits: int, n_outputs: int) -> None:
+    step = 2.0 ** (1 - bits)
+    outputs = {str(number): noise(seed=number, gain=0.1) for number in range(n_outputs)}
+    rounded = rounded_together(outputs, bits)
+    off = sum(rounded[name].astype(float) - outputs[name] for name in outputs)
+    rounding = n_outputs * 2.0**-27  # of float32 numbers up to 0.1
+    assert np.abs(off).max() <= step / 2 + rounding
+    for name, output in outputs.items():
+        assert not np.any(rounded[name].astype(float) % step)
+        assert np.abs(rounded[name].astype(float) - output).max() <= step + rounding
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,28 @@ def test_a_mix_is_the_sum_of_its_stems() -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "mixes", "residual", "expected"),
+    [
+        (None, {}, None, True),
+        (["vocals"], {}, None, False),
+        (["vocals"], {}, "rest", True),
+        (["vocals"], {"karaoke": ["drums", "bass", "other"]}, None, True),
+        (["vocals", "drums"], {"karaoke": ["drums", "bass", "other"]}, None, False),
+        (["vocals", "drums"], {"rhythm": ["drums", "bass"]}, "rest", False),
+    ],
+)
+def test_whether_the_outputs_share_out_the_song(
+    chosen: list[str] | None, mixes: dict[str, list[str]], residual: str | None, expected: bool
+) -> None:
+    selection = Selection.choose(INSTRUMENTS, chosen, mixes, residual)
+    assert selection.shares_out(INSTRUMENTS) is expected
+    sources = stems()
+    mixture = np.asarray(sum(sources.values()))
+    total = np.asarray(sum(selection.apply(mixture, sources).values()))
+    assert np.allclose(total, mixture, atol=1e-6) is expected
+
+
+@pytest.mark.parametrize(
     ("chosen", "mixes"),
     [
         (["vocals"], {}),

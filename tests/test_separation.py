@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from spleeter.configuration import Configuration
 from spleeter.groups import Group
 from spleeter.separation import Separation
+from spleeter.spectral.segments import Tiling
 
 STEP, LENGTH, T = 16, 64, 64
 SEGMENT = T * STEP  # samples
@@ -49,8 +50,12 @@ def configuration(**changes: object) -> Configuration:
     return Configuration.load({**keys, **changes})
 
 
-def separation(mwf: bool = False, **changes: object) -> Separation:
-    return Separation(configuration(**changes), TinyNetwork(3), torch.device("cpu"), mwf)
+def separation(mwf: bool = False, tiling: Tiling | None = None, **changes: object) -> Separation:
+    return Separation(configuration(**changes), TinyNetwork(3), torch.device("cpu"), mwf, tiling=tiling)
+
+
+TILINGS = [Tiling.of(T), Tiling.of(T, 0.125), Tiling.of(T, 0.5, 2), Tiling.of(T, 0.7, 3), Tiling.of(T, 0.0, 3)]
+"""Segments end to end, cross-faded at their ends, and in all kinds of layers."""
 
 
 def noise(n_samples: int, seed: int = 0) -> Tensor:
@@ -73,10 +78,11 @@ LENGTHS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("tiling", [Tiling.of(T), Tiling.of(T, 0.3, 2)], ids=repr)
 @pytest.mark.parametrize("mwf", [False, True])
 @pytest.mark.parametrize("n_samples", LENGTHS)
-def test_blocks_equal_the_whole_to_the_last_bit(n_samples: int, mwf: bool) -> None:
-    separator, waveform = separation(mwf), noise(n_samples)
+def test_blocks_equal_the_whole_to_the_last_bit(n_samples: int, mwf: bool, tiling: Tiling) -> None:
+    separator, waveform = separation(mwf, tiling), noise(n_samples)
     whole = separator.separate(waveform)
     assert whole.shape == (3, 2, n_samples)
     for sizes in ([1000], [1, 7, 333], [SEGMENT], [10 * SEGMENT]):
@@ -96,10 +102,83 @@ def test_no_cut_changes_a_sample(n_samples: int, sizes: list[int]) -> None:
     assert torch.equal(torch.cat([whole[..., :0], *pieces], dim=-1), whole)
 
 
-@pytest.mark.parametrize("n_samples", [1, 500, 3 * SEGMENT + 5])
-def test_stems_sum_to_the_mixture_when_masks_cover_every_bin(n_samples: int) -> None:
+@pytest.mark.parametrize("tiling", TILINGS, ids=repr)
+@pytest.mark.parametrize("mwf", [False, True])
+@pytest.mark.parametrize("n_samples", [1, 500, 5 * SEGMENT + 5])
+def test_stems_sum_to_the_mixture_when_masks_cover_every_bin(n_samples: int, mwf: bool, tiling: Tiling) -> None:
     waveform = noise(n_samples)
-    torch.testing.assert_close(separation().separate(waveform).sum(dim=0), waveform, rtol=0, atol=2e-6)
+    total = separation(mwf, tiling).separate(waveform).sum(dim=0)
+    torch.testing.assert_close(total, waveform, rtol=0, atol=1e-7)
+
+
+class Memoryless(nn.Module):
+    """Estimates each bin from itself alone, so that it does not matter which segment it is in."""
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        return torch.stack([magnitudes * share for share in (magnitudes.sigmoid(), 0.3, 0.1)])
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+@pytest.mark.parametrize("tiling", TILINGS, ids=repr)
+def test_where_segments_lie_does_not_matter_to_a_network_without_context(tiling: Tiling, mwf: bool) -> None:
+    """Frame by frame, the mean over the segments that cover it is what each of them says: none is left out."""
+    waveform, cpu = noise(2 * SEGMENT + 100), torch.device("cpu")  # within one group of the Wiener filter
+    plain, tiled = (
+        Separation(configuration(), Memoryless(), cpu, mwf, tiling=each).separate(waveform) for each in (None, tiling)
+    )
+    torch.testing.assert_close(tiled, plain, rtol=0, atol=1e-6)
+
+
+class Fickle(nn.Module):
+    """Gives all to one stem, and at the next segment to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        estimates = torch.full((3, *magnitudes.shape), 1e-3) * magnitudes
+        for segment in range(len(magnitudes)):
+            estimates[self.turn % 2, segment] = magnitudes[segment]
+            self.turn += 1
+        return estimates
+
+
+@pytest.mark.parametrize("tiling", TILINGS, ids=repr)
+def test_no_click_where_segments_meet_even_if_they_contradict_each_other(tiling: Tiling) -> None:
+    """A click is sound at all frequencies for a moment; of a steady low tone nothing is to be heard far above it."""
+    tone = 0.5 * torch.sin(2 * torch.pi * 0.05 * torch.arange(6 * SEGMENT)).expand(2, -1)
+    separator = Separation(configuration(), Fickle(), torch.device("cpu"), tiling=tiling)
+    stem = separator.separate(tone)[0, 0, SEGMENT:-SEGMENT]
+    far_above = torch.fft.rfft(stem * torch.hann_window(len(stem)))[round(0.3 * len(stem)) :]
+    assert stem.abs().max() > 0.1
+    assert far_above.abs().square().sum() < 1e-8 * stem.square().sum() * len(stem)
+
+
+def level_steps(stem: Tensor) -> Tensor:
+    """Changes of level in dB, from one frame's length to the next."""
+    power = stem.square().unfold(-1, LENGTH, LENGTH).mean(dim=-1)
+    return (10 * torch.log10(power)).diff().abs()
+
+
+def test_overlap_turns_the_steps_in_level_between_segments_into_slopes() -> None:
+    tone = 0.5 * torch.sin(2 * torch.pi * 0.05 * torch.arange(6 * SEGMENT)).expand(2, -1)
+    steps = []
+    for tiling in (Tiling.of(T), Tiling.of(T, 0.5)):
+        separator = Separation(configuration(), Fickle(), torch.device("cpu"), tiling=tiling)
+        steps.append(level_steps(separator.separate(tone)[0, 0, SEGMENT:-SEGMENT]).max())
+    assert steps[1] < steps[0] / 3
+
+
+@pytest.mark.parametrize("tiling", TILINGS, ids=repr)
+@pytest.mark.parametrize("mwf", [False, True])
+def test_before_music_begins_there_is_nothing_but_the_frame_it_begins_in(tiling: Tiling, mwf: bool) -> None:
+    waveform = noise(6 * SEGMENT)
+    begin = 2 * SEGMENT + 333
+    waveform[:, :begin] = 0
+    stems = separation(mwf, tiling).separate(waveform)
+    assert not stems[..., : begin - LENGTH].any()
+    assert stems[..., begin - LENGTH : begin].abs().max() < waveform.abs().max() / 4
 
 
 def test_zeros_above_the_band_only_lose_the_band_above() -> None:

@@ -55,6 +55,12 @@ class Encoding:
             choice = f"choose {' or '.join(map(str, allowed))}" if allowed else "leave it out"
             raise EncodeError(f"{self.codec} cannot be written with a bit depth of {self.bit_depth}; {choice}")
 
+    @property
+    def integer_bits(self) -> int | None:
+        """The size of the integers that the samples are kept as; None for floats and lossy codecs."""
+        bits = self.bit_depth or BIT_DEPTHS.get(self.codec, (32,))[0]
+        return bits if bits < 32 else None
+
 
 def parse_codec(name: str) -> Codec:
     """Look a codec up by its name. Raises EncodeError."""

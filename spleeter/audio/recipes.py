@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spleeter.audio.codec import BIT_DEPTHS, Codec, Encoding, parse_bitrate
+from spleeter.audio.codec import Codec, Encoding, parse_bitrate
 
 DEFAULT_BITRATE = 128_000
 """Bits per second of the lossy codecs, where none is asked for."""
@@ -46,7 +46,7 @@ class Recipe:
         return max(least, min(bitrate, most_a_channel * n_channels))
 
 
-_WAV_ENCODERS = {16: "pcm_s16le", 24: "pcm_s24le", 32: "pcm_f32le"}
+_WAV_ENCODERS = {16: "pcm_s16le", 24: "pcm_s24le", None: "pcm_f32le"}
 
 _LOSSY = {
     Codec.MP3: Recipe("mp3", "libmp3lame", sample_rates=_MPEG_RATES),
@@ -60,11 +60,10 @@ _LOSSY = {
 
 def recipe_for(encoding: Encoding) -> Recipe:
     """The recipe for an encoding; Ogg Vorbis has none, it is not FFmpeg that makes it."""
-    bits = encoding.bit_depth or BIT_DEPTHS.get(encoding.codec, (0,))[0]
+    bits = encoding.integer_bits
     if encoding.codec is Codec.WAV:
         # RF64 takes over from RIFF, whose sizes end at 4 GiB, where it has to.
-        integer_bits = bits if bits < 32 else None
-        return Recipe("wav", _WAV_ENCODERS[bits], integer_bits, max_channels=64, options={"rf64": "auto"})
+        return Recipe("wav", _WAV_ENCODERS[bits], bits, max_channels=64, options={"rf64": "auto"})
     if encoding.codec is Codec.FLAC:
         return Recipe("flac", "flac", bits, max_channels=8)
     return _LOSSY[encoding.codec]

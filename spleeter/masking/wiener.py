@@ -8,7 +8,7 @@ W_j = v_j R_j (Σ_k v_k R_k)^-1. That is one step of expectation-maximisation, w
 The covariances are means over time, so an excerpt may be given in parts of consecutive frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TypeAlias
@@ -17,9 +17,6 @@ import torch
 from torch import Tensor
 
 _EPSILON = torch.finfo(torch.float32).eps
-
-_BINS_AT_A_TIME = {"cpu": 256}
-"""The bins are independent of each other. On a CPU they are taken in bands that stay in its caches."""
 
 
 def soft_masks(magnitudes: Tensor) -> Tensor:
@@ -68,14 +65,7 @@ def wiener_filter(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tens
         out: where the first stems are written, as many as it has room for: (stems, channels, frames, bins), complex.
     """
     filtered = _filtered_stereo if len(mixture) == 2 else _filtered
-    for band in _bands(mixture):
-        filtered(masks[..., band], mixture[..., band], model.covariances[..., band], model.unit, out[..., band])
-
-
-def _bands(spectra: Tensor) -> Iterator[slice]:
-    bins = spectra.shape[-1]
-    width = _BINS_AT_A_TIME.get(spectra.device.type, bins)
-    return (slice(first, first + width) for first in range(0, bins, width))
+    filtered(masks, mixture, model, out)
 
 
 def _power(spectra: Tensor) -> Tensor:
@@ -87,13 +77,11 @@ def _moments(masks: Tensor, mixture: Tensor) -> Tensor:
     """The masked mixture's second moments between channels, summed over frames: (stems, channels, channels, bins)."""
     stems, channels, _, bins = masks.shape
     moments = mixture.new_empty((stems, channels, channels, bins))
-    for band in _bands(mixture):
-        x, mask = mixture[..., band], masks[..., band]
-        for c, d in combinations_with_replacement(range(channels), 2):
-            shared = mask[:, c] * mask[:, d]  # (stems, frames, bins)
-            moment = torch.complex(*((shared * part).sum(dim=1) for part in _cross(x[c], x[d])))
-            moments[:, c, d, band] = moment
-            moments[:, d, c, band] = moment.conj()
+    for c, d in combinations_with_replacement(range(channels), 2):
+        shared = masks[:, c] * masks[:, d]  # (stems, frames, bins)
+        moment = torch.complex(*((shared * part).sum(dim=1) for part in _cross(mixture[c], mixture[d])))
+        moments[:, c, d] = moment
+        moments[:, d, c] = moment.conj()
     return moments
 
 
@@ -111,14 +99,14 @@ def _powers(masks: Tensor, mixture: Tensor) -> Tensor:
     return power.sum(dim=1).div_(len(mixture))
 
 
-def _filtered(masks: Tensor, mixture: Tensor, covariances: Tensor, unit: Tensor, out: Tensor) -> None:
+def _filtered(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
     """The filter for any number of channels."""
-    v = _powers(masks, mixture).to(covariances.dtype)
-    total = torch.einsum("stf,scdf->tfcd", v, covariances)
-    total = total + _EPSILON**0.5 * unit * torch.eye(len(mixture), device=mixture.device)
+    v = _powers(masks, mixture).to(mixture.dtype)
+    total = torch.einsum("stf,scdf->tfcd", v, model.covariances)
+    total = total + _EPSILON**0.5 * model.unit * torch.eye(len(mixture), device=mixture.device)
     whitened = torch.linalg.solve(total, mixture.permute(1, 2, 0))  # (frames, bins, channels)
     n_stems = len(out)
-    out.copy_(torch.einsum("stf,scdf,tfd->sctf", v[:n_stems], covariances[:n_stems], whitened))
+    out.copy_(torch.einsum("stf,scdf,tfd->sctf", v[:n_stems], model.covariances[:n_stems], whitened))
 
 
 _Vector: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -128,12 +116,12 @@ _Matrix: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 """A Hermitian 2 × 2 matrix (ll, lr; conj(lr), rr): ll, rr, lr_re, lr_im."""
 
 
-def _filtered_stereo(masks: Tensor, mixture: Tensor, covariances: Tensor, unit: Tensor, out: Tensor) -> None:
+def _filtered_stereo(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
     """The same for two channels, in real numbers and with the matrices written out, which is far faster."""
     v = _powers(masks, mixture)
-    matrices = _hermitian(covariances)
+    matrices = _hermitian(model.covariances)
     total = [(part[:, None] * v).sum(dim=0) for part in matrices]  # Σ v R
-    whitened = _solved((total[0], total[1], total[2], total[3]), mixture, _EPSILON**0.5 * unit)
+    whitened = _solved((total[0], total[1], total[2], total[3]), mixture, _EPSILON**0.5 * model.unit)
     for v_j, stem, *matrix in zip(v, torch.view_as_real(out), *matrices):  # noqa: B905 - maybe not all of the stems
         l_re, l_im, r_re, r_im = _applied((matrix[0], matrix[1], matrix[2], matrix[3]), whitened)
         torch.mul(l_re, v_j, out=stem[0, ..., 0])
