@@ -42,9 +42,9 @@ def bss_eval(
 ) -> FrameScores:
     """Score estimates of all the stems of a song.
 
-    As in museval, a frame in which any reference or any estimate is silent (see `silent_frames`) is not scored, for any
-    stem; and what is left behind the last whole window is not either. A song with a stem that is silent throughout,
-    which museval refuses, has no scored frames.
+    As in museval, a frame in which any reference or any estimate is silent (see `silent_frames`) is not scored, for
+    any stem; and what is left behind the last whole window is not either. A song with a stem that is silent
+    throughout, which museval refuses, has no scored frames.
 
     Stems that are digital silence above some frequency, as those of lossy files are, leave the filters there to the
     rounding of floats. ISR, SIR and SAR then are rounding too, in the second digit after the point or even the first,
@@ -76,9 +76,9 @@ def _score(
     """Fill in the scores (4, stems, frames) of the frames that are `audible`, some at a time."""
     filters = torch.cat(distortion_filters(true, given, filter_length), -1)
     true_frames, given_frames = (in_frames(signals, *framing).transpose(0, 1) for signals in (true, given))
-    n_fft = fast_length(true_frames.shape[2] + filter_length - 1)  # so long that a filtered frame does not wrap around
+    n_fft = fast_length(true_frames.shape[2] + filter_length - 1)  # a filtered frame does not wrap
     responses = torch.fft.rfft(filters, n_fft, dim=1).transpose(0, 1).contiguous()  # (bins, in, 2 · out)
-    for frames in audible.split(max(1, _POINTS_AT_ONCE // n_fft)):
+    for frames in torch.split(audible, max(1, _POINTS_AT_ONCE // n_fft)):
         ratios = _ratios(_spectra(true_frames[frames], n_fft), _spectra(given_frames[frames], n_fft), responses)
         by_stem = _energies(ratios, n_fft, len(true))
         scores[:, :, frames] = _decibels(by_stem[0::2], by_stem[1::2]).transpose(1, 2).cpu()
@@ -87,7 +87,8 @@ def _score(
 def _spectra(frames: Tensor, n_fft: int) -> Tensor:
     """Transforms of frames (frames, stems, window, channels): complex128 (bins, frames, stems · channels)."""
     signals = frames.to(torch.float64).transpose(2, 3).flatten(1, 2)
-    return torch.fft.rfft(signals, n_fft).permute(2, 0, 1).contiguous()
+    spectra: Tensor = torch.fft.rfft(signals, n_fft)
+    return spectra.permute(2, 0, 1).contiguous()
 
 
 def _ratios(true: Tensor, given: Tensor, responses: Tensor) -> list[Tensor]:
@@ -123,5 +124,5 @@ def _decibels(wanted: Tensor, unwanted: Tensor) -> Tensor:
 
 def fast_length(length: int) -> int:
     """The least number from `length` on that has no prime factor above 5: transforms of such lengths are fast."""
-    candidates = (3**i * 5**j for i in range(20) for j in range(14) if 3**i * 5**j < 2 * length)
-    return min(odd << max(0, (-(-length // odd) - 1).bit_length()) for odd in candidates)
+    odd_parts = [int(3**threes * 5**fives) for threes in range(20) for fives in range(14)]
+    return min(odd << max(0, (-(-length // odd) - 1).bit_length()) for odd in odd_parts if odd < 2 * length)

@@ -1,8 +1,8 @@
 """Least-squares distortion filters: what, made of delayed references, comes nearest to each estimate.
 
-Vincent, Gribonval and Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006, for
-one channel; Vincent et al., "The signal separation evaluation campaign (2007-2010)", Signal Processing 92(8), 2012, for
-several. The filters are those of the whole signals, as in BSS Eval v4.
+For one channel: Vincent, Gribonval and Févotte, "Performance measurement in blind audio source separation", IEEE
+TASLP 14(4), 2006; for several: Vincent et al., "The signal separation evaluation campaign (2007-2010)", Signal
+Processing 92(8), 2012. The filters are those of the whole signals, as in BSS Eval v4.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from spleeter.errors import EvaluationError
 _FFT_LENGTH = 1 << 13
 """Points of the transforms that correlations are made of: long beside a filter, short beside a song."""
 
-_BLOCKS_AT_ONCE = 128
-"""Blocks whose spectra are held at a time: about 250 MB of them for four stereo stems."""
+_BLOCKS_AT_ONCE = 16
+"""Blocks whose spectra are held at a time, so few that they stay near the caches."""
 
 _RIDGE = 16
 """The least that is added to the diagonal of a singular matrix, in units of the rounding of its greatest element."""
@@ -78,7 +78,8 @@ def lagged_products(first: Tensor, second: Tensor, n_lags: int) -> Tensor:
         now = _spectra(first, blocks, length, length, n_fft)
         later = _spectra(second, blocks, length, n_fft, n_fft)
         total += now.mH @ later  # (bins, a, b)
-    return torch.fft.irfft(total, n_fft, dim=0)[:n_lags].permute(1, 2, 0)
+    products: Tensor = torch.fft.irfft(total, n_fft, dim=0)
+    return products[:n_lags].permute(1, 2, 0)
 
 
 def _spectra(signals: Tensor, blocks: range, hop: int, length: int, n_fft: int) -> Tensor:
@@ -86,7 +87,8 @@ def _spectra(signals: Tensor, blocks: range, hop: int, length: int, n_fft: int) 
     begin, end = blocks.start * hop, (blocks.stop - 1) * hop + length
     part = signals[:, begin:end].to(torch.float64)
     padded = torch.nn.functional.pad(part, (0, end - begin - part.shape[-1]))
-    return torch.fft.rfft(padded.unfold(-1, length, hop), n_fft).permute(2, 1, 0).contiguous()
+    spectra: Tensor = torch.fft.rfft(padded.unfold(-1, length, hop), n_fft)
+    return spectra.permute(2, 1, 0).contiguous()
 
 
 def gram_matrix(products: Tensor) -> Tensor:
@@ -110,9 +112,9 @@ def gram_matrix(products: Tensor) -> Tensor:
 def solve(gram: Tensor, products: Tensor) -> Tensor:
     """Solve gram · filters = products.
 
-    museval adds the machine's epsilon to the diagonal, and so does this. Where the matrix is singular all the same, as
-    with a stem that is the same in both channels, many filters do the same to the references. One of them is found by
-    adding as much as it takes, and refining what comes out against the matrix itself (Riley, "Solving systems of
+    museval adds the machine's epsilon to the diagonal, and so does this. Where the matrix is singular all the same,
+    as with a stem that is the same in both channels, many filters do the same to the references. One of them is found
+    by adding as much as it takes, and refining what comes out against the matrix itself (Riley, "Solving systems of
     linear equations with a positive definite, symmetric, but possibly ill-conditioned matrix", MTAC 9, 1955).
 
     Args:

@@ -53,13 +53,11 @@ def _total(term: Callable[[Tensor, Tensor], Tensor], references: Tensor, estimat
             f"references have shape {tuple(references.shape)}, but estimates {tuple(estimates.shape)}"
         )
     total = torch.zeros(references.shape[:-2], dtype=torch.float64, device=references.device)
-    parts = (signals.split(_SAMPLES_AT_ONCE, -2) for signals in (references, estimates))
+    parts = (torch.split(signals, _SAMPLES_AT_ONCE, -2) for signals in (references, estimates))
     for true, given in zip(*parts, strict=True):
         total += term(true.to(torch.float64), given.to(torch.float64)).sum((-2, -1))
     return total
 
 
 def _decibels(wanted: Tensor, unwanted: Tensor) -> Tensor:
-    """Ratios of energies; 0 / 0 is NaN, and so is a reference without energy beside an error."""
-    ratio = 10 * torch.log10(wanted / unwanted)
-    return ratio
+    return torch.where(wanted == 0, torch.nan, 10 * torch.log10(wanted / unwanted))
