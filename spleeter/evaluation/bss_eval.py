@@ -46,9 +46,9 @@ def bss_eval(
     any stem; and what is left behind the last whole window is not either. A song with a stem that is silent
     throughout, which museval refuses, has no scored frames.
 
-    Stems that are digital silence above some frequency, as those of lossy files are, leave the filters there to the
-    rounding of floats. ISR, SIR and SAR then are rounding too, in the second digit after the point or even the first,
-    here as in museval: museval differs by as much from itself if all signals are turned down by the same gain.
+    Stems that hold nothing above some frequency, as those decoded from lossy files to floats, leave the filters there
+    to rounding. ISR, SIR and SAR then depend on it, by hundredths of a decibel or more, here as in museval, which
+    differs as much from itself if all signals are turned down by one gain. Stems of 16 bits do not have that problem.
 
     Args:
         references: the true stems (stems, samples, channels), float32 or float64.

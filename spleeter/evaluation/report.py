@@ -35,7 +35,7 @@ Rows: TypeAlias = Sequence[Row]
 
 
 def collect(output: Path, subset: str) -> list[Row]:
-    """The numbers of all methods and tracks whose scores lie in a folder; a broken file is left out with a warning."""
+    """The numbers of all methods and tracks with scores in a folder; broken files are left out with a warning."""
     rows = []
     for path in sorted((output / METRICS_FOLDER).glob(f"*/{subset}/*.json")):
         try:
@@ -172,7 +172,7 @@ def _boxes(axes: Any, rows: Rows) -> dict[str, Any]:
             widths=0.7 / len(methods),
             patch_artist=True,
             boxprops={"facecolor": f"C{number}", "alpha": 0.6},
-            medianprops={"color": "black"},
+            medianprops={"color": f"C{number}", "linewidth": 2},
         )
         legend[method] = drawn["boxes"][0]
     axes.set_xticks(range(len(targets)), targets)
