@@ -83,9 +83,8 @@ def _row(what: str, taken: dict[str, list[Measured]], seconds: int) -> Row:
     if what != _OURS:
         pairs = list(zip(taken[_OURS], rounds, strict=True))
         row["ours_to_theirs"] = median(ours.wall / theirs.wall for ours, theirs in pairs)
-        row["greatest_difference_db"] = (
-            f"{max(_difference(ours.scores, theirs.scores) for ours, theirs in pairs):.0e}"
-        )
+        apart = max(_difference(ours.scores, theirs.scores) for ours, theirs in pairs)
+        row["greatest_difference_db"] = f"{apart:.0e}"
     return row
 
 

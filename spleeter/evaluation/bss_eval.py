@@ -66,7 +66,7 @@ def bss_eval(
     is_silent = (silent_frames(true, window, hop) | silent_frames(given, window, hop)).any(0)  # (frames,)
     scores = torch.full((4, len(true), len(is_silent)), torch.nan, dtype=torch.float64)
     if not is_silent.all():
-        _score(scores, true, given, torch.nonzero(~is_silent)[:, 0], (window, hop), filter_length)
+        _score(scores, true, given, torch.nonzero(~is_silent.cpu())[:, 0], (window, hop), filter_length)
     return FrameScores(*scores.numpy())
 
 

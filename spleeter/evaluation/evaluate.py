@@ -23,7 +23,7 @@ from spleeter.evaluation.tracks import Track, load_track
 from spleeter.separator import Progress, Separator
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, is_file_name_part
 
 AUDIO_FOLDER = "audio"
 """Below it: METHOD/SUBSET/TRACK/STEM.wav."""
@@ -100,14 +100,14 @@ def plan(tracks: Iterable[Track], methods: Iterable[Method], output: Path) -> li
     The logger is warned of instruments that tracks lack. Each method's configuration is noted beside its scores.
 
     Raises:
-        EvaluationError: if no track has a stem that a method gives, or the output folder holds scores that a method
-            of the same name and another configuration has made.
+        EvaluationError: if no track has a stem that a method gives, the output folder holds scores that a method of
+            the same name and another configuration has made, or a method's name cannot be a folder's.
         EncodeError: if the output folder cannot be written to.
     """
     tracks, todo = list(tracks), []
     for method in methods:
         jobs = [Job(track, method, _instruments(track, method), output) for track in tracks]
-        _check_instruments(method, jobs)
+        _check_method(method, jobs)
         _check_settings(method, output)
         todo += [job for job in jobs if not job.is_done]
     return todo
@@ -149,8 +149,10 @@ def _instruments(track: Track, method: Method) -> tuple[str, ...]:
     return tuple(name for name in method.separator.instruments if track.parts(name))
 
 
-def _check_instruments(method: Method, jobs: Sequence[Job]) -> None:
-    """Say which instruments are not scored; refuse to go on if all are so."""
+def _check_method(method: Method, jobs: Sequence[Job]) -> None:
+    """Say which instruments are not scored; refuse to go on if all are so, or no folder can have the name."""
+    if not is_file_name_part(method.name):
+        raise EvaluationError(f"a method's name becomes a folder, which {method.name!r} cannot be")
     given = method.separator.instruments
     if not any(job.instruments for job in jobs):
         raise EvaluationError(f"{method.name} gives {', '.join(given)}, and no track has any of these stems")

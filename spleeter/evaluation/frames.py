@@ -21,13 +21,16 @@ def as_signals(signals: Signals) -> Tensor:
     Raises:
         EvaluationError: if the axes or the type are others, or nothing is in it.
     """
-    tensor = signals if isinstance(signals, Tensor) else torch.from_numpy(np.asarray(signals))
-    if tensor.ndim != 3 or tensor.dtype not in (torch.float32, torch.float64) or not tensor.numel():
+    array = signals if isinstance(signals, Tensor) else np.asarray(signals)
+    kind = str(array.dtype).removeprefix("torch.")
+    if array.ndim != 3 or kind not in ("float32", "float64") or 0 in array.shape:
         raise EvaluationError(
             "signals are float32 or float64 with the axes (stems, samples, channels), "
-            f"not {str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+            f"not {kind} of shape {tuple(array.shape)}"
         )
-    return tensor
+    if isinstance(array, Tensor):
+        return array.detach()
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))  # a copy only if it is neither
 
 
 def in_frames(signals: Tensor, window: int, hop: int) -> Tensor:

@@ -14,7 +14,7 @@ from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import EvaluationError
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
-from spleeter.utils.names import SOUND_EXTENSIONS, display_name
+from spleeter.utils.names import SOUND_EXTENSIONS, display_name, is_file_name_part
 
 DEFAULT_SUBSET = "test"
 """The subset that is taken where there is one, and the name of tracks that lie in none: museval looks for it."""
@@ -92,6 +92,8 @@ def find_tracks(root: Path, subset: str | None = None) -> list[Track]:
     """
     if not root.is_dir():
         raise EvaluationError(f"there is no folder {display_name(root)}")
+    if subset is not None and not is_file_name_part(subset):
+        raise EvaluationError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
     folder, name = root / (subset or DEFAULT_SUBSET), subset or DEFAULT_SUBSET
     try:
         tracks = list(_tracks_in(folder, name)) if folder.is_dir() else []

@@ -158,6 +158,22 @@ def test_inputs_may_be_tensors_and_are_not_changed() -> None:
     np.testing.assert_array_equal((references, estimates), before)
 
 
+def test_any_view_of_an_array_will_do() -> None:
+    references, estimates = made_up()
+    frozen = references[::-1, ::-1].copy()[::-1, ::-1]
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(
+        bss_eval(references, estimates, 3000, 3000, 32), bss_eval(frozen, estimates, 3000, 3000, 32)
+    )
+
+
+def test_signals_shorter_than_a_filter_are_scored() -> None:
+    references, estimates = made_up(n_samples=40)
+    scores = bss_eval(references, estimates, 20, 10, 64)
+    np.testing.assert_allclose(scores.sdr, by_museval(references, estimates, 20, 10, 64)[0])
+    assert all(np.isfinite(of_metric).all() for of_metric in scores)
+
+
 def test_frames_in_batches_equal_frames_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     references, estimates = made_up()
     whole = bss_eval(references, estimates, 500, 500, 32)
@@ -173,6 +189,7 @@ def test_frames_in_batches_equal_frames_at_once(monkeypatch: pytest.MonkeyPatch)
         (np.zeros((2, 10, 2), np.int16), np.zeros((2, 10, 2)), "float"),
         (np.zeros((0, 10, 2)), np.zeros((0, 10, 2)), "axes"),
         (np.zeros((2, 10, 2)), np.zeros((2, 11, 2)), "shape"),
+        (np.zeros((2, 10, 2), np.dtype(">f4")), np.zeros((2, 10, 2)), "not >f4"),
         (np.full((2, 10, 2), np.nan), np.ones((2, 10, 2)), "NaN"),
     ],
 )

@@ -123,6 +123,8 @@ def test_no_tracks_say_what_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"NAME\.stem\.mp4.*NAME/vocals\.wav"):
         find_tracks(tmp_path)
     write_track(tmp_path / "train" / "song", STEMS)
+    with pytest.raises(EvaluationError, match="name of a folder"):
+        find_tracks(tmp_path, "train/../train")
     with pytest.raises(EvaluationError, match="no tracks"):
         find_tracks(tmp_path, "valid")
     soundfile.write(write_track(tmp_path / "only", STEMS[:0]) / f"{MIXTURE}.wav", STEMS[0], RATE)
