@@ -17,6 +17,7 @@ from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from benchmarks.songs import SAMPLE_RATE
 from spleeter.evaluation.bss_eval import bss_eval
+from spleeter.utils.allocator import keep_freed_memory
 
 _SECONDS, _QUICK_SECONDS = 30, 5
 _N_STEMS = 4
@@ -39,6 +40,7 @@ class Measured(NamedTuple):
 
 def run(setting: Setting) -> list[Table]:
     """Score the same estimates of four stereo stems."""
+    keep_freed_memory()  # as a separation does
     seconds = _QUICK_SECONDS if setting.options.quick else _SECONDS
     references, estimates = _stems(setting, seconds)
     measures: dict[str, Callable[[], Measured]] = {_OURS: partial(_measured, bss_eval, references, estimates)}

@@ -127,14 +127,21 @@ def solve(gram: Tensor, products: Tensor) -> Tensor:
     epsilon = torch.finfo(gram.dtype).eps
     factor, is_singular = _factor(gram, epsilon)
     if not is_singular:
-        return torch.cholesky_solve(products, factor)
+        return _substitute(factor, products)
     ridge = _RIDGE * epsilon * float(gram.diagonal().max())
     while is_singular:
         factor, is_singular = _factor(gram, ridge)
         ridge *= 4
     filters = torch.zeros_like(products)
     for _ in range(1 + _REFINEMENTS):
-        filters += torch.cholesky_solve(products - gram @ filters, factor)
+        filters += _substitute(factor, products - gram @ filters)
+    return filters
+
+
+def _substitute(factor: Tensor, products: Tensor) -> Tensor:
+    """Solve factor · factor' · filters = products; `cholesky_solve` would copy the factor first."""
+    halfway = torch.linalg.solve_triangular(factor, products, upper=False)
+    filters: Tensor = torch.linalg.solve_triangular(factor.mT, halfway, upper=True)
     return filters
 
 

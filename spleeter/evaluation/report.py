@@ -37,9 +37,8 @@ Rows: TypeAlias = Sequence[Row]
 def collect(output: Path, subset: str) -> list[Row]:
     """The numbers of all methods and tracks with scores in a folder; broken files are left out with a warning."""
     rows = []
-    for path in sorted(
-        path for folder in (output / METRICS_FOLDER).glob("*") for path in (folder / subset).glob("*.json")
-    ):
+    folders = [folder / subset for folder in sorted((output / METRICS_FOLDER).glob("*"))]
+    for path in [path for folder in folders for path in sorted(folder.glob("*.json"))]:
         try:
             targets = read(path).targets
         except EvaluationError as error:
