@@ -19,6 +19,7 @@ SECTIONS = {
     "precision": "how near half precision comes to float32, stem by stem",
     "memory": "peak memory of the command against the length of the song",
     "training": "steps of training a second",
+    "evaluation": "BSS Eval v4 of four stems, against museval",
     "peers": "other programs with the same weights; only with --peers FOLDER",
     "gpu": "one GPU from waveform to waveform, and a folder of songs; only if named",
 }

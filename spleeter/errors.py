@@ -12,7 +12,8 @@
     ├── AudioError               a sound file cannot be used
     │   ├── DecodeError          reading it failed
     │   └── EncodeError          writing it failed
-    └── OutputError              the requested outputs cannot be written: names, paths, conflicts
+    ├── OutputError              the requested outputs cannot be written: names, paths, conflicts
+    └── EvaluationError          there are no tracks with stems, or theirs cannot be scored
 
 The message of each is one line for a person: what was wrong, where, what to do.
 """
@@ -68,3 +69,7 @@ class EncodeError(AudioError):
 
 class OutputError(SpleeterError):
     """The requested outputs contradict each other, or would overwrite something."""
+
+
+class EvaluationError(SpleeterError):
+    """Tracks with stems are not there, or cannot be scored."""

@@ -37,8 +37,9 @@ ALLOWED: dict[str, set[str]] = {
     "groups": GROUND | TORCH,
     "separation": GROUND | TORCH | {"groups"},
     "separator": GROUND | FILES | TORCH | AROUND | {"separation"},
+    "evaluation": GROUND | FILES | TORCH | {"separator"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "catalogue"},
+    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "evaluation", "catalogue"},
     "__main__": {"cli"},
 }
 WITHOUT_TORCH = GROUND | FILES | AROUND
@@ -88,7 +89,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not {"torch", "numpy", "pydantic", "av", "typer", "rich", "httpx2", "soxr"} & set(loaded)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["separate", "--help"], ["models", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["separate", "--help"], ["evaluate", "--help"], ["models", "--help"], ["--version"]]
+)
 def test_help_does_not_load_torch(arguments: list[str]) -> None:
     code = (
         "import sys, contextlib\n"

@@ -7,17 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spleeter.utils.names import display_name
-
-EXTENSIONS = frozenset(
-    {
-        ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".ape", ".au", ".avi", ".caf", ".flac",
-        ".m4a", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpg", ".mpeg",
-        ".oga", ".ogg", ".ogv", ".opus", ".ts", ".tta", ".wav", ".webm", ".wma", ".wmv",
-        ".wv",
-    }
-)  # fmt: skip
-"""What is taken for a song inside a folder. A file that is named itself is taken whatever it is called."""
+from spleeter.utils.names import SOUND_EXTENSIONS, display_name
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[
             name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != left_out
         ]
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:  # noqa: PTH122
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SOUND_EXTENSIONS:  # noqa: PTH122
                 yield Path(root, name)
 
 

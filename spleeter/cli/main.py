@@ -12,6 +12,7 @@ from typer import Exit, Option, Typer, echo
 
 from spleeter import __version__
 from spleeter.cli import models
+from spleeter.cli.evaluate import evaluate
 from spleeter.cli.separate import separate
 from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger
@@ -29,6 +30,7 @@ app = Typer(
     },
 )
 app.command(no_args_is_help=True)(separate)
+app.command(no_args_is_help=True)(evaluate)
 app.add_typer(models.app, name="models")
 
 

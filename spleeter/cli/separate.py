@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +13,19 @@ from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import BatchProgress, download_bar
-from spleeter.errors import SpleeterError
+from spleeter.cli.sound import (
+    BandwidthOption,
+    DeviceOption,
+    ExactOption,
+    ModelOption,
+    MwfOption,
+    OverlapOption,
+    PrecisionOption,
+    QualityOption,
+    ShiftsOption,
+    Sound,
+    wrong_usage,
+)
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT, display_name
 
@@ -64,60 +74,15 @@ def separate(
             help="Path of each output below the folder, from {filename}, {foldername}, {instrument} and {codec}.",
         ),
     ] = FILENAME_FORMAT,
-    params_filename: Annotated[
-        str,
-        Option(
-            "--params_filename",
-            "-p",
-            metavar="MODEL",
-            help="Model: spleeter:2stems, spleeter:4stems, spleeter:5stems, each also with -16kHz; "
-            "or a JSON file, or a folder with a trained model.",
-        ),
-    ] = "spleeter:2stems",
-    mwf: Annotated[bool, Option("--mwf", help="Use multichannel Wiener filtering.")] = False,
-    quality: Annotated[
-        Literal["fast", "balanced", "best"] | None,
-        Option("--quality", "-q", help="What to spend on the stems.", show_default="balanced"),
-    ] = None,
-    overlap: Annotated[
-        float | None,
-        Option(
-            "--overlap",
-            metavar="SHARE",
-            help="How much of a segment the next one covers again and is cross-faded with: 0 to 0.9.",
-            show_default="as the quality",
-        ),
-    ] = None,
-    shifts: Annotated[
-        int | None,
-        Option(
-            "--shifts",
-            metavar="N",
-            help="Take the mean of so many separations with the segments lying elsewhere.",
-            show_default="as the quality",
-        ),
-    ] = None,
-    bandwidth: Annotated[
-        Literal["11k", "16k", "full"] | None,
-        Option(
-            "--bandwidth",
-            help="How high the stems reach, in Hz. A JSON file or folder given as the model decides itself.",
-            show_default="full",
-        ),
-    ] = None,
-    exact: Annotated[
-        bool, Option("--exact", help="Give the samples of the original Spleeter, which end at 11 kHz.")
-    ] = False,
-    device: Annotated[
-        str, Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
-    precision: Annotated[
-        Literal["float32", "bfloat16", "float16"],
-        Option(
-            "--precision",
-            help="What the network computes in; half precision is faster where there is arithmetic for it.",
-        ),
-    ] = "float32",
+    params_filename: ModelOption = "spleeter:2stems",
+    quality: QualityOption = None,
+    overlap: OverlapOption = None,
+    shifts: ShiftsOption = None,
+    mwf: MwfOption = False,
+    bandwidth: BandwidthOption = None,
+    exact: ExactOption = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
     jobs: Annotated[
         int | None,
         Option(
@@ -178,8 +143,7 @@ def separate(
         raise Exit(20)
     if not files:
         raise BadParameter("name at least one song, or a folder of songs")
-    if exact and any(option is not None for option in (quality, overlap, shifts, bandwidth)):
-        raise BadParameter("--exact goes without --quality, --overlap, --shifts and --bandwidth")
+    sound = Sound(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
         raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     from spleeter.audio.adapter import AudioAdapter
@@ -189,7 +153,6 @@ def separate(
     from spleeter.model.provider import ModelProvider
     from spleeter.output import check_clip
     from spleeter.pictures import require_matplotlib
-    from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
     from spleeter.selection import Selection
 
     songs, missing = find_songs(files, output_path)
@@ -197,9 +160,8 @@ def separate(
         logger.error(failure.reason)
     if not songs:
         raise Exit(2)
-    with _wrong_usage():
-        configuration = exactly(params_filename, mwf) if exact else configured(params_filename, bandwidth)
-        chosen = None if exact else Quality.preset(quality or DEFAULT_PRESET).with_changes(overlap, shifts)
+    with wrong_usage():
+        configuration = sound.configuration()
         selection = Selection.choose(configuration.instrument_list, _names(stems), _mixes(mix or []), residual)
         check_clip(clip, Encoding(codec, bitrate, bit_depth))
         audio_adapter = AudioAdapter.get(adapter)
@@ -209,12 +171,8 @@ def separate(
     todo = [job for job in planned if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:
-        from spleeter.separator import Separator  # here, because torch takes a second to import
-
-        with _wrong_usage():
-            separator = Separator(
-                configuration, MWF=mwf, device=device, precision=precision, quality=chosen, exact=exact
-            )
+        with wrong_usage():
+            separator = sound.separator(configuration)
         provider = ModelProvider.default()
         with download_bar(provider, configuration.model_dir):
             provider.get(configuration.model_dir)
@@ -247,16 +205,6 @@ def separate(
     _report(failures, n_asked=len(planned) + len(missing), n_skipped=len(planned) - len(todo), folder=output_path)
     if failures:
         raise Exit(1)
-
-
-@contextmanager
-def _wrong_usage() -> Iterator[None]:
-    """What fails before any work has started is wrong usage, and has its exit code."""
-    try:
-        yield
-    except SpleeterError as error:
-        logger.error(" ".join(str(error).split()))
-        raise Exit(2) from error
 
 
 def _names(stems: str | None) -> list[str] | None:

@@ -5,6 +5,16 @@ import os
 FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
 """Where an output lies below the folder of the outputs, unless asked otherwise."""
 
+SOUND_EXTENSIONS = frozenset(
+    {
+        ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".ape", ".au", ".avi", ".caf", ".flac",
+        ".m4a", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpg", ".mpeg",
+        ".oga", ".ogg", ".ogv", ".opus", ".ts", ".tta", ".wav", ".webm", ".wma", ".wmv",
+        ".wv",
+    }
+)  # fmt: skip
+"""What is taken for a song inside a folder. A file that is named itself is taken whatever it is called."""
+
 
 def is_file_name_part(name: str) -> bool:
     """Whether a name can be a part of a file name on every platform we know."""

@@ -1,0 +1,200 @@
+"""Tracks whose stems are known: where they lie, and their sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.pyav import PyAVAudioAdapter
+from spleeter.errors import EvaluationError
+from spleeter.types import Waveform
+from spleeter.utils.logging import logger
+from spleeter.utils.names import SOUND_EXTENSIONS, display_name, is_file_name_part
+
+DEFAULT_SUBSET = "test"
+"""The subset that is taken where there is one, and the name of tracks that lie in none: museval looks for it."""
+
+MIXTURE = "mixture"
+VOCALS = "vocals"
+ACCOMPANIMENT = "accompaniment"
+
+_MUSDB_ENDING = ".stem.mp4"
+_MUSDB_STREAMS = (MIXTURE, "drums", "bass", "other", VOCALS)
+"""What the sound streams of a musdb18 file hold, in order (Rafii et al., "MUSDB18", 2017)."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A file, or one of its sound streams, counted from 0."""
+
+    path: Path
+    stream: int | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """A song with its true stems.
+
+    Args:
+        name: of the track.
+        subset: it belongs to, such as "test".
+        path: its file or folder.
+        stems: name -> where its sound is.
+        mixture: where the song itself is; None if it is the sum of the stems.
+    """
+
+    name: str
+    subset: str
+    path: Path
+    stems: Mapping[str, Sound]
+    mixture: Sound | None
+
+    def parts(self, instrument: str) -> tuple[str, ...]:
+        """The stems whose sum a model's instrument is to be: itself, or for the accompaniment all but the vocals.
+
+        Empty if the track does not have it.
+        """
+        if instrument in self.stems:
+            return (instrument,)
+        return tuple(name for name in self.stems if name != VOCALS) if instrument == ACCOMPANIMENT else ()
+
+
+@dataclass(frozen=True)
+class TrackSound:
+    """The sound of a track at one sample rate.
+
+    Args:
+        mixture: (samples, channels).
+        references: float32 (instruments, samples, channels).
+    """
+
+    mixture: Waveform
+    references: Waveform
+
+
+def find_tracks(root: Path, subset: str | None = None) -> list[Track]:
+    """List the tracks of a data set, sorted by name.
+
+    A track is a musdb18 file (`*.stem.mp4`, of five streams), or a folder that holds one sound file per stem, named
+    after it, and perhaps one named `mixture`. Tracks lie in `root`, or in a folder of it for each subset.
+
+    Args:
+        root: the data set's folder.
+        subset: the folder in it to take; None takes `test` if there are tracks in it, else those in `root` itself.
+
+    Raises:
+        EvaluationError: if there are none, or a stem is there twice.
+    """
+    if not root.is_dir():
+        raise EvaluationError(f"there is no folder {display_name(root)}")
+    if subset is not None and not is_file_name_part(subset):
+        raise EvaluationError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
+    folder, name = root / (subset or DEFAULT_SUBSET), subset or DEFAULT_SUBSET
+    try:
+        tracks = list(_tracks_in(folder, name)) if folder.is_dir() else []
+        if not tracks and subset is None:
+            folder, tracks = root, list(_tracks_in(root, name))
+    except OSError as error:
+        raise EvaluationError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
+    if not tracks:
+        raise EvaluationError(
+            f"no tracks with stems in {display_name(folder)}: a track is a musdb18 file (NAME.stem.mp4) or a folder "
+            "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset (test/NAME)"
+        )
+    return tracks
+
+
+def _tracks_in(folder: Path, subset: str) -> Iterator[Track]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.name.endswith(_MUSDB_ENDING) and path.is_file():
+            mixture, *stems = (Sound(path, stream) for stream in range(len(_MUSDB_STREAMS)))
+            named = dict(zip(_MUSDB_STREAMS[1:], stems, strict=True))
+            yield Track(path.name.removesuffix(_MUSDB_ENDING), subset, path, named, mixture)
+        elif path.is_dir() and (sounds := _sounds_in(path)):
+            folder_mixture = sounds.pop(MIXTURE, None)
+            if sounds:
+                yield Track(path.name, subset, path, sounds, folder_mixture)
+
+
+def _sounds_in(folder: Path) -> dict[str, Sound]:
+    """The sound files of a folder, by their names without the extension."""
+    sounds: dict[str, Sound] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SOUND_EXTENSIONS or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in sounds:
+            raise EvaluationError(
+                f"{display_name(folder)} holds {path.stem} twice, as {sounds[path.stem].path.name} and {path.name}; "
+                "keep one of them"
+            )
+        sounds[path.stem] = Sound(path)
+    return sounds
+
+
+def load_track(
+    track: Track, instruments: Iterable[str], sample_rate: int, n_channels: int, adapter: AudioAdapter | None = None
+) -> TrackSound:
+    """Read a track's mixture, and its true stems for some instruments.
+
+    Other sample rates are resampled, which the logger is told; mono is copied to as many channels as asked for.
+
+    Args:
+        instruments: of which the track has parts.
+        sample_rate: in hertz.
+        n_channels: of the result.
+        adapter: reads files; None takes the default, which reads the streams of musdb18 files always.
+
+    Raises:
+        DecodeError: if one of its files cannot be read.
+        EvaluationError: if they differ in length.
+    """
+    wanted = [track.parts(instrument) for instrument in instruments]
+    needed = {name for parts in wanted for name in parts} if track.mixture else set(track.stems)
+    places = {name: sound for name, sound in track.stems.items() if name in needed}
+    if track.mixture:
+        places[MIXTURE] = track.mixture
+    reading = _reader(sample_rate, n_channels, adapter or AudioAdapter.default())
+    with ThreadPoolExecutor(thread_name_prefix="spleeter-stem") as threads:
+        waveforms = dict(zip(places, threads.map(reading, places.values()), strict=True))
+    _check_lengths(track, waveforms)
+    references = np.stack([_sum([waveforms[name] for name in parts]) for parts in wanted])
+    mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in _layers(track)])
+    return TrackSound(mixture, references)
+
+
+def _reader(sample_rate: int, n_channels: int, adapter: AudioAdapter) -> Callable[[Sound], Waveform]:
+    def read(sound: Sound) -> Waveform:
+        reads = adapter if sound.stream is None else PyAVAudioAdapter(sound.stream)
+        with reads.open(sound.path, sample_rate=sample_rate, n_channels=n_channels) as reader:
+            waveform = np.concatenate(list(reader.blocks()))
+            if reader.source_sample_rate != sample_rate:
+                rates = reader.source_sample_rate, sample_rate
+                logger.info("%s: resampled from %d to %d Hz to be scored", display_name(sound.path), *rates)
+        return waveform
+
+    return read
+
+
+def _check_lengths(track: Track, waveforms: Mapping[str, Waveform]) -> None:
+    lengths = {name: len(waveform) for name, waveform in waveforms.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise EvaluationError(f"{display_name(track.path)}: they differ in length: {told} samples; cut them alike")
+
+
+def _layers(track: Track) -> list[str]:
+    """The stems whose sum is the mixture: an accompaniment beside the stems it consists of does not count again."""
+    parts = [name for name in track.stems if name not in (VOCALS, ACCOMPANIMENT)]
+    return [name for name in track.stems if name != ACCOMPANIMENT] if parts else list(track.stems)
+
+
+def _sum(waveforms: list[Waveform]) -> Waveform:
+    total: Waveform = np.sum(waveforms, axis=0, dtype=np.float32) if len(waveforms) > 1 else waveforms[0]
+    return total

@@ -1,0 +1,147 @@
+"""`spleeter evaluate` as a person or a script uses it: what is written, what is said, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+
+from spleeter.__main__ import entrypoint
+from tests.conftest import synthetic_music
+
+RATE = 44100
+NAMES = ("vocals", "drums", "other")
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Result]]:
+    """Runs `spleeter evaluate` in this process, which spares every test the import of torch."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+
+    def run_here(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["spleeter", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            entrypoint()
+        return Result(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield run_here
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Two tracks, in the layout of musdb18-HQ."""
+    for number, track in enumerate(("Kéa – 1", "Kéa – 2")):
+        folder = tmp_path / "songs" / "test" / track
+        folder.mkdir(parents=True)
+        stems = [0.3 * synthetic_music(2 * RATE, seed=3 * number + seed) for seed in range(3)]
+        for name, stem in zip((*NAMES, "mixture"), [*stems, np.sum(stems, axis=0)], strict=True):
+            soundfile.write(folder / f"{name}.wav", stem, RATE)
+    return tmp_path / "songs"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def metrics(method: str, *tracks: str) -> set[str]:
+    return {f"metrics/{method}/settings.json", *(f"metrics/{method}/test/{track}.json" for track in tracks)}
+
+
+REPORT = {"scores-test.csv", "scores-test.md", "scores-test.png"}
+TRACKS = ("Kéa – 1", "Kéa – 2")
+
+
+def test_tracks_are_scored_and_the_second_run_adds_a_line(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out)
+    first = run(*arguments)
+    assert (first.returncode, first.stderr) == (0, "")
+    audio = {f"audio/tiny/test/{track}/{name}.wav" for track in TRACKS for name in NAMES}
+    assert names(out) == metrics("tiny", *TRACKS) | REPORT | audio
+    written = {path: path.stat().st_mtime_ns for path in (out / "metrics").rglob("*.json")}
+
+    adapter = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
+    second = run(*arguments, "--mwf", "--no-audio", "--device", "cpu", "-a", adapter, "--verbose")
+    assert second.returncode == 0, second.stderr
+    assert names(out) == metrics("tiny", *TRACKS) | metrics("tiny-mwf", *TRACKS) | REPORT | audio
+    assert all(path.stat().st_mtime_ns == before for path, before in written.items())
+
+    lines = second.stdout.splitlines()
+    assert lines[0].split() == ["SDR", "SIR", "SAR", "ISR", "global", "SDR", "SI-SDR"]
+    assert [line.split()[:2] for line in lines[1:7]] == [[m, n] for m in ("tiny", "tiny-mwf") for n in NAMES]
+    assert lines[7:] == [str(out / name) for name in sorted(REPORT)]
+    assert first.stdout.splitlines()[1].split()[2:] == lines[1].split()[2:]
+
+
+def test_a_third_run_has_nothing_to_do_and_says_the_same(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
+    assert run(*arguments) == run(*arguments)
+
+
+def test_a_broken_track_fails_alone(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    (songs / "test" / TRACKS[0] / "mixture.wav").write_bytes(b"no sound")
+    result = run("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
+    assert result.returncode == 1
+    assert "mixture.wav" in result.stderr
+    assert "1 of 2 tracks failed" in result.stderr
+    assert names(out) == metrics("tiny", TRACKS[1]) | REPORT
+
+
+def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    for arguments, said in [
+        (("--mus_dir", songs / "nowhere"), "there is no folder"),
+        (("--mus_dir", songs, "--subset", "train"), "no tracks with stems"),
+        (("--mus_dir", songs, "-p", "spleeter:9stems"), "9stems"),
+        (("--mus_dir", songs, "-a", "no.such.Adapter"), "no.such.Adapter"),
+        (("--mus_dir", songs, "--device", "abacus"), "abacus"),
+        ((), "mus_dir"),
+    ]:
+        result = run("-p", tiny_model, "-o", out, *arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert said in result.stderr
+    assert not out.exists()
+
+
+def test_help_names_the_options(run: Run) -> None:
+    usage = run("--help")
+    assert usage.returncode == 0
+    for option in ("--adapter", "--output_path", "--params_filename", "--mus_dir", "--mwf", "--verbose", "--subset"):
+        assert option in usage.stdout
+
+
+def test_interrupted_it_keeps_what_is_whole_and_goes_on(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    arguments = ["--mus_dir", str(songs), "-p", str(tiny_model), "-o", str(out), "--no-audio"]
+    process = subprocess.Popen([sys.executable, "-m", "spleeter", "evaluate", *arguments], stderr=subprocess.PIPE)
+    while process.poll() is None and not names(out) & metrics("tiny", *TRACKS) - {"metrics/tiny/settings.json"}:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    stderr = process.communicate(timeout=60)[1].decode()
+    assert process.returncode in (0, 130), stderr  # 0 if the last track was through already
+    assert names(out) <= metrics("tiny", *TRACKS) | REPORT
+    assert run(*arguments).returncode == 0
+    assert names(out) == metrics("tiny", *TRACKS) | REPORT

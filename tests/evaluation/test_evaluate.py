@@ -1,0 +1,150 @@
+"""Evaluation as a whole: what is written, what is gone on with, and what fails alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import museval
+import numpy as np
+import pytest
+import soundfile
+
+from spleeter.configuration import Configuration
+from spleeter.errors import EvaluationError
+from spleeter.evaluation.evaluate import Method, evaluate, plan, run
+from spleeter.evaluation.scores import FRAME_METRICS, read
+from spleeter.evaluation.tracks import Track, find_tracks
+from spleeter.separator import Separator
+from tests.evaluation.conftest import NAMES, RATE, made_up, sixteen_bits, write_track
+
+STEMS = sixteen_bits(0.1 * made_up(4, 3 * RATE)[0])
+
+
+@pytest.fixture(scope="module")
+def mask(tiny_model: Path) -> Method:
+    return Method("mask", Separator(tiny_model, device="cpu"))
+
+
+@pytest.fixture
+def tracks(tmp_path: Path) -> list[Track]:
+    for number in range(2):
+        write_track(tmp_path / "songs" / f"song {number}", np.roll(STEMS, number, axis=0))
+    return find_tracks(tmp_path / "songs")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_scores_are_those_of_the_stems_that_are_written(tracks: list[Track], mask: Method, out: Path) -> None:
+    assert evaluate(tracks[:1], [mask], out) == []
+    names = mask.separator.instruments
+    assert files(out) == {
+        "metrics/mask/settings.json",
+        "metrics/mask/test/song 0.json",
+        *(f"audio/mask/test/song 0/{name}.wav" for name in names),
+    }
+    audio = out / "audio" / "mask" / "test" / "song 0"
+    estimates = np.stack([soundfile.read(audio / f"{name}.wav", dtype="float32")[0] for name in names])
+    references = np.stack([STEMS[NAMES.index(name)] for name in names])
+    theirs = museval.evaluate(references, estimates.astype(np.float64))
+    scores = read(out / "metrics" / "mask" / "test" / "song 0.json")
+    for number, target in enumerate(scores.targets):
+        assert target.name == names[number]
+        for metric, expected in zip(("SDR", "ISR", "SIR", "SAR"), theirs, strict=True):
+            np.testing.assert_allclose(target.frames[metric], expected[number], atol=1e-4)
+    error = ((references[0] - estimates[0]) ** 2).sum()
+    assert scores.targets[0].whole["global SDR"] == pytest.approx(
+        10 * np.log10((references[0] ** 2).sum() / error), abs=1e-4
+    )
+
+
+def test_what_is_there_is_left_alone_and_what_is_broken_is_done_again(
+    tracks: list[Track], mask: Method, out: Path
+) -> None:
+    evaluate(tracks, [mask], out, keep_audio=False)
+    assert not (out / "audio").exists()
+    assert plan(tracks, [mask], out) == []
+    broken = out / "metrics" / "mask" / "test" / "song 1.json"
+    whole = broken.read_text()
+    broken.write_text(whole[: len(whole) // 2])
+    assert [job.track.name for job in plan(tracks, [mask], out)] == ["song 1"]
+    evaluate(tracks, [mask], out, keep_audio=False)
+    assert broken.read_text() == whole
+
+
+def test_a_track_of_the_same_name_elsewhere_is_another(
+    tracks: list[Track], mask: Method, out: Path, tmp_path: Path
+) -> None:
+    evaluate(tracks[:1], [mask], out, keep_audio=False)
+    write_track(tmp_path / "elsewhere" / "song 0", STEMS)
+    assert len(plan(find_tracks(tmp_path / "elsewhere"), [mask], out)) == 1
+
+
+def test_scores_of_another_configuration_are_not_mixed_in(
+    tracks: list[Track], mask: Method, out: Path, tiny_model: Path
+) -> None:
+    evaluate(tracks[:1], [mask], out, keep_audio=False)
+    with_mwf = Configuration.load({**Configuration.load(tiny_model).to_dict(), "MWF": True})
+    with pytest.raises(EvaluationError, match="choose another output folder"):
+        plan(tracks, [Method("mask", Separator(with_mwf, device="cpu"))], out)
+    assert evaluate(tracks[:1], [Method("mwf", Separator(with_mwf, device="cpu"))], out, keep_audio=False) == []
+
+
+def test_a_broken_track_fails_alone(
+    tracks: list[Track], mask: Method, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tracks[0].path / "drums.wav").write_bytes(b"no sound")
+    (failure,) = evaluate(tracks, [mask], out, keep_audio=False)
+    assert failure.job.track.name == "song 0"
+    assert "song 0" in failure.reason
+    assert caplog.messages == [failure.reason]
+    assert files(out) == {"metrics/mask/settings.json", "metrics/mask/test/song 1.json"}
+
+
+def test_instruments_that_tracks_lack(
+    mask: Method, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_track(tmp_path / "songs" / "song 0", STEMS[[0, 3]], ("vocals", "other"))
+    write_track(tmp_path / "songs" / "song 1", STEMS)
+    assert evaluate(find_tracks(tmp_path / "songs"), [mask], out, keep_audio=False) == []
+    assert caplog.messages == ["drums is not scored on 1 of 2 tracks: they have no such stem"]
+    assert [t.name for t in read(out / "metrics" / "mask" / "test" / "song 0.json").targets] == ["vocals", "other"]
+
+
+def test_no_instrument_left(mask: Method, out: Path, tmp_path: Path) -> None:
+    write_track(tmp_path / "songs" / "song", STEMS, ("guitar", "flute"))
+    with pytest.raises(EvaluationError, match="no track has any of these stems"):
+        plan(find_tracks(tmp_path / "songs"), [mask], out)
+
+
+def test_silence_is_told(mask: Method, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stems = STEMS.copy()
+    stems[1, RATE : 2 * RATE] = 0
+    write_track(tmp_path / "songs" / "song", stems)
+    with caplog.at_level(logging.INFO, "spleeter"):
+        evaluate(find_tracks(tmp_path / "songs"), [mask], out, keep_audio=False)
+    assert "song: silent at times: drums; museval's rule leaves 1 of 3 frames unscored" in caplog.messages
+    for target in read(out / "metrics" / "mask" / "test" / "song.json").targets:
+        for metric in FRAME_METRICS:
+            np.testing.assert_array_equal(np.isnan(target.frames[metric]), [False, True, False])
+
+
+def test_an_interruption_leaves_whole_files(tracks: list[Track], mask: Method, out: Path) -> None:
+    @contextmanager
+    def announce(name: str) -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(tracks, [mask], out), keep_audio=False, announce=announce)
+    assert files(out) == {"metrics/mask/settings.json", "metrics/mask/test/song 0.json"}
+    assert [job.track.name for job in plan(tracks, [mask], out)] == ["song 1"]
