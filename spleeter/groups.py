@@ -67,12 +67,12 @@ class _Heard:
     """Hops of a song on the way from samples to stems.
 
     `chunk` (channels, samples) reaches over the hops' segments; of the frames of the hops themselves there are
-    `spectra` (channels, frames, bins) and the stems' magnitudes `estimates` (stems, channels, frames, F).
+    `spectra` (channels, frames, bins) and the stems' `masks` (stems, channels, frames, F).
     """
 
     chunk: Tensor
     spectra: Tensor
-    estimates: Tensor
+    masks: Tensor
 
 
 class GroupSeparator:
@@ -175,7 +175,7 @@ class GroupSeparator:
         means = [pad(estimates, (0, 0, 0, n)) for estimates, n in zip(ahead, n_frames, strict=True)]
         self._add_estimates([magnitudes(spectrum[..., : keys.F]) for spectrum in spectra], means)
         return [
-            (_Heard(chunk, spectrum[:, :n], mean[..., :n, :]), mean[..., n:, :].clone())
+            (_Heard(chunk, spectrum[:, :n], self._masks(mean[..., :n, :])), mean[..., n:, :].clone())
             for chunk, spectrum, mean, n in zip(chunks, spectra, means, n_frames, strict=True)
         ]
 
@@ -218,6 +218,9 @@ class GroupSeparator:
         rest = mixture[:, : stems.shape[-1]] - stems.sum(dim=0)
         return torch.cat([stems, rest[None]])
 
+    def _masks(self, estimates: Tensor) -> Tensor:
+        return soft_masks(estimates) if self._mwf else ratio_masks(estimates, self._configuration.separation_exponent)
+
     def _stem_spectra(self, heard: Sequence[_Heard]) -> Iterator[Iterable[Tensor]]:
         """Of each part the spectra (channels, frames, bins) of the stems to be synthesised."""
         if self._mwf:
@@ -226,16 +229,15 @@ class GroupSeparator:
 
     def _by_ratio_masks(self, part: _Heard) -> Iterator[Tensor]:
         """Stems one after the other, so that one at a time is held."""
-        masks = ratio_masks(part.estimates, self._configuration.separation_exponent)
-        for mask in masks[: self._n_synthesised]:
+        for mask in part.masks[: self._n_synthesised]:
             yield apply_mask(mask, part.spectra, self._configuration.mask_extension)
 
     def _by_wiener_filter(self, heard: Sequence[_Heard]) -> Iterator[Tensor]:
         """All stems of one part after the other; the filter's statistics are taken over all of them."""
         F, extension = self._configuration.F, self._configuration.mask_extension
-        masks = [soft_masks(part.estimates) for part in heard]
-        model = spatial_model(masks, [part.spectra[..., :F] for part in heard])
-        for part, mask in zip(heard, masks, strict=True):
-            stems = torch.stack([apply_mask(stem, part.spectra, extension) for stem in mask[: self._n_synthesised]])
-            wiener_filter(mask, part.spectra[..., :F], model, stems[..., :F])
+        model = spatial_model([part.masks for part in heard], [part.spectra[..., :F] for part in heard])
+        for part in heard:
+            masks = part.masks[: self._n_synthesised]
+            stems = torch.stack([apply_mask(mask, part.spectra, extension) for mask in masks])
+            wiener_filter(part.masks, part.spectra[..., :F], model, stems[..., :F])
             yield stems

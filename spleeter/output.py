@@ -146,7 +146,7 @@ class StemFiles:
         round_together: bool = False,
     ) -> None:
         check_clip(clip, encoding)
-        self._bits = encoding.integer_bits if round_together and clip != "rescale" else None
+        self._round_together = round_together and clip != "rescale"
         self._paths = paths
         self._clip = clip
         self._n_channels = n_channels
@@ -172,8 +172,9 @@ class StemFiles:
 
     def write(self, outputs: Mapping[str, Waveform]) -> None:
         """Append a block (samples, channels) to every file."""
-        if self._bits is not None:
-            outputs = rounded_together(outputs, self._bits)
+        bits = next((writer.integer_bits for writer in self._writers.values()), None)
+        if self._round_together and bits is not None:
+            outputs = rounded_together(outputs, bits)
         peaks = {name: max(block.max(initial=0.0), -block.min(initial=0.0)) for name, block in outputs.items()}
         self._peak = max(self._peak, *map(float, peaks.values()), 0.0)
         beyond = {name for name, peak in peaks.items() if peak > 1.0}

@@ -22,8 +22,9 @@ from spleeter.spectral.stft import chunk_length, n_frames
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
 
-_SEGMENTS_PER_WIENER_GROUP = 4
-"""The Wiener filter's statistics are taken over as much of a song: 48 s in the released models."""
+_SEGMENTS_PER_WIENER_GROUP = 2
+"""The Wiener filter's statistics are taken over as much of a song, 24 s in the released models. Longer groups are no
+better, and all of a group has to be held."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,16 @@ def noise(n_samples: int = 20_000, gain: float = 0.3, seed: int = 1) -> np.ndarr
 
 
 def files(
-    folder: Path, names: Iterable[str] = ("a", "b"), encoding: Encoding | None = None, clip: Clip = "clamp"
+    folder: Path,
+    names: Iterable[str] = ("a", "b"),
+    encoding: Encoding | None = None,
+    clip: Clip = "clamp",
+    round_together: bool = False,
 ) -> StemFiles:
     paths = {name: folder / f"{name}.wav" for name in names}
-    return StemFiles(AudioAdapter.default(), paths, 44100, 2, encoding or Encoding(bit_depth=32), clip=clip)
+    return StemFiles(
+        AudioAdapter.default(), paths, 44100, 2, encoding or Encoding(bit_depth=32), None, clip, round_together
+    )
 
 
 def everything_below(folder: Path) -> list[str]:
@@ -43,6 +49,27 @@ def test_rounded_together_the_sum_is_off_by_half_a_step_at_most(bits: int, n_out
     for name, output in outputs.items():
         assert not np.any(rounded[name].astype(float) % step)
         assert np.abs(rounded[name].astype(float) - output).max() <= step + rounding
+
+
+@pytest.mark.parametrize("depth", [16, 24, 32])
+@pytest.mark.parametrize("clip", ["clamp", "rescale"])
+def test_integer_files_sum_to_the_integers_that_the_outputs_sum_to(tmp_path: Path, depth: int, clip: Clip) -> None:
+    """But not if they are turned down, and floats are left as they are."""
+    whole = np.rint(noise(gain=0.5) * 2**15).astype(np.float32) / np.float32(2**15)
+    outputs: dict[str, np.ndarray] = {name: noise(gain=0.1, seed=ord(name)) for name in "abc"}
+    outputs["d"] = whole - outputs["a"] - outputs["b"] - outputs["c"]
+    with files(tmp_path, outputs, Encoding(bit_depth=depth), clip, round_together=True) as writing:
+        writing.write(outputs)
+    read = {name: soundfile.read(tmp_path / f"{name}.wav", dtype="float64")[0] for name in outputs}
+    off = np.abs(sum(read.values()) - whole.astype(float)).max()
+    if depth == 32:
+        assert all(np.array_equal(read[name], outputs[name]) for name in outputs) or clip == "rescale"
+    elif clip == "clamp" and depth == 16:
+        assert off == 0
+    elif clip == "clamp":
+        assert off <= 2.0**-23
+    else:
+        assert off > 0
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ class Memoryless(nn.Module):
 @pytest.mark.parametrize("tiling", TILINGS, ids=repr)
 def test_where_segments_lie_does_not_matter_to_a_network_without_context(tiling: Tiling, mwf: bool) -> None:
     """Frame by frame, the mean over the segments that cover it is what each of them says: none is left out."""
-    waveform, cpu = noise(2 * SEGMENT + 100), torch.device("cpu")  # within one group of the Wiener filter
+    cpu = torch.device("cpu")
+    waveform = noise(SEGMENT // 2 if mwf else 3 * SEGMENT + 100)  # within one group of the Wiener filter
     plain, tiled = (
         Separation(configuration(), Memoryless(), cpu, mwf, tiling=each).separate(waveform) for each in (None, tiling)
     )

@@ -67,6 +67,9 @@ class AudioWriter(ABC):
     The order of calls is `write`* `close` `commit`, with `abort` possible at any point before `commit`.
     """
 
+    integer_bits: int | None = None
+    """The size of the integers that the samples will be rounded to; None if they are not."""
+
     @abstractmethod
     def write(self, block: Waveform) -> None:
         """Append a block (samples, channels), float32. Raises EncodeError."""

@@ -43,6 +43,7 @@ class FileWriter(AudioWriter):
         if not 1 <= sample_rate < math.inf or round(sample_rate) != sample_rate:
             raise EncodeError(f"sample rate {sample_rate} is not one; give whole hertz, e.g. 44100")
         self._n_channels, self._n_written = n_channels, 0
+        self.integer_bits = encoding.integer_bits
         self._file = PartialFile(path)
         try:
             encoder = VorbisEncoder if encoding.codec is Codec.OGG else FFmpegEncoder
