@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spleeter.configuration import Configuration
 from spleeter.groups import Group, GroupSeparator
 from spleeter.model.functions import build
+from spleeter.quality import Quality
 from spleeter.spectral.segments import Tiling
 from spleeter.spectral.stft import chunk_length
 
@@ -56,12 +57,16 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return [value for value in values if isinstance(value, Tensor) and value.layout == torch.strided]
 
 
-def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
-    """Cost of one segment in the steady state, with random weights, which cost what others do."""
+def cost_of_a_hop(descriptor: str, quality: Quality | None = None, **changes: object) -> Cost:
+    """Cost of one hop in the steady state, with random weights, which cost what others do; by default a segment."""
     configuration = Configuration.load({**Configuration.load(descriptor).to_dict(), **changes})
-    tiling = Tiling.of(configuration.T)
-    separator = GroupSeparator(configuration, build(configuration), torch.device("cpu"), False, torch.float32, tiling)
-    n_samples = chunk_length(configuration.T, configuration.frame_length, configuration.frame_step)
+    chosen = quality or Quality()
+    tiling = Tiling.of(configuration.T, chosen.overlap, chosen.shifts)
+    separator = GroupSeparator(
+        configuration, build(configuration), torch.device("cpu"), chosen.mwf, torch.float32, tiling
+    )
+    frames = tiling.hop + tiling.n_ahead
+    n_samples = chunk_length(frames, configuration.frame_length, configuration.frame_step)
     group = Group(torch.randn(2, n_samples), separator.empty_carry(), 1, torch.get_num_threads())
     separator([group])  # lays the kernels out
     cost = Cost()
@@ -72,7 +77,7 @@ def cost_of_a_segment(descriptor: str, **changes: object) -> Cost:
 
 @pytest.fixture(scope="module")
 def two_stems() -> Cost:
-    return cost_of_a_segment("spleeter:2stems")
+    return cost_of_a_hop("spleeter:2stems")
 
 
 def test_arithmetic_of_two_stems(two_stems: Cost) -> None:
@@ -92,7 +97,7 @@ def test_number_of_operators(two_stems: Cost) -> None:
 def test_another_stem_costs_no_more_than_the_first_two() -> None:
     filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
     names = ["vocals", "drums", "bass", "other"]
-    two, four = (cost_of_a_segment("spleeter:2stems", model=filters, instrument_list=names[:n]) for n in (2, 4))
+    two, four = (cost_of_a_hop("spleeter:2stems", model=filters, instrument_list=names[:n]) for n in (2, 4))
     assert four.gflop == pytest.approx(2 * two.gflop)
     assert four.mb < 2 * two.mb
     assert four.n_operators < 2 * two.n_operators
@@ -101,7 +106,18 @@ def test_another_stem_costs_no_more_than_the_first_two() -> None:
 def test_the_last_of_average_masks_is_not_synthesised() -> None:
     filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
     zeros, average = (
-        cost_of_a_segment("spleeter:2stems", model=filters, mask_extension=extension)
+        cost_of_a_hop("spleeter:2stems", model=filters, mask_extension=extension)
         for extension in ("zeros", "average")
     )
     assert average.mb < zeros.mb - 20
+
+
+def test_what_the_usual_quality_costs_beyond_the_original() -> None:
+    """A seventh more segments, and of the network nothing else; the filter's tensors are many, but none is large."""
+    filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
+    plain = cost_of_a_hop("spleeter:2stems", model=filters, mask_extension="average")
+    usual = cost_of_a_hop("spleeter:2stems", Quality.preset("balanced"), model=filters, mask_extension="average")
+    assert usual.gflop == plain.gflop
+    assert usual.mb < plain.mb + 120
+    assert usual.largest_mb <= 32
+    assert usual.n_operators < plain.n_operators + 220

@@ -19,6 +19,7 @@ from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader
 from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import AudioError, ConfigurationError, DecodeError, DeviceError, OutputError, SpleeterError
+from spleeter.quality import Quality
 from spleeter.separator import Separator
 from spleeter.types import Signal, Waveform
 from tests.conftest import synthetic_music
@@ -131,8 +132,71 @@ def test_hardly_anything_is_separated_too(separator: Separator, n_samples: int) 
         assert not stem.any()
 
 
-def test_stems_sum_to_the_mixture(separator: Separator, music: Waveform) -> None:
-    np.testing.assert_allclose(sum(separator.separate(music).values()), music, atol=2e-6)
+@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+def test_stems_sum_to_the_mixture(tiny_model: Path, music: Waveform, quality: str) -> None:
+    separator = Separator(str(tiny_model), quality=quality)
+    np.testing.assert_allclose(sum(separator.separate(music).values()), music, atol=1e-7)
+
+
+@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+def test_stems_of_16_bits_sum_to_a_song_of_16_bits_to_the_bit(
+    tiny_model: Path, song: Path, tmp_path: Path, quality: str
+) -> None:
+    Separator(str(tiny_model), quality=quality).separate_to_file(song, tmp_path / "out")
+    stems = [soundfile.read(path, dtype="int16")[0].astype(int) for path in (tmp_path / "out" / "song").iterdir()]
+    assert len(stems) == 3
+    np.testing.assert_array_equal(np.sum(stems, axis=0), soundfile.read(song, dtype="int16")[0])
+
+
+def test_exact_is_the_configuration_as_it_is(tiny_model: Path, music: Waveform) -> None:
+    """Without overlap and filter; and it is not what comes out by default."""
+    exact, fast, usual = (
+        Separator(str(tiny_model), exact=True),
+        Separator(str(tiny_model), quality=Quality()),
+        Separator(str(tiny_model)),
+    )
+    assert exact.quality == Quality()
+    assert usual.quality == Quality.preset("balanced")
+    for name, stem in exact.separate(music).items():
+        np.testing.assert_array_equal(stem, fast.separate(music)[name])
+        assert np.abs(stem - usual.separate(music)[name]).max() > 1e-4
+
+
+@pytest.mark.parametrize("other", [{"quality": "fast"}, {"bandwidth": "full"}])
+def test_exact_goes_alone(tiny_model: Path, other: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="leave out quality and bandwidth"):
+        Separator(str(tiny_model), exact=True, **other)
+
+
+@pytest.mark.parametrize(("MWF", "quality", "expected"), [(True, "fast", True), (False, "fast", False)])
+def test_the_filter_can_be_added_to_a_quality(tiny_model: Path, MWF: bool, quality: str, expected: bool) -> None:
+    assert Separator(str(tiny_model), MWF=MWF, quality=quality).quality.mwf is expected
+
+
+def test_a_bandwidth_cuts_off_what_is_above(tiny_model: Path, music: Waveform) -> None:
+    separator = Separator(str(tiny_model), bandwidth="11k")
+    assert separator.configuration.F == 256
+    for stem in separator.separate(music).values():
+        spectrum = np.abs(np.fft.rfft(stem[:, 0]))
+        edge = round(11_025 / 44_100 * len(stem))
+        assert spectrum[edge + len(stem) // 100 :].max() < 1e-3 * spectrum.max()
+
+
+def test_a_picture_lies_beside_the_stems_or_nothing_does(separator: Separator, song: Path, tmp_path: Path) -> None:
+    paths = separator.separate_to_file(song, tmp_path / "out", plot=True)
+    assert set(paths) == set(INSTRUMENTS)
+    assert (tmp_path / "out" / "song" / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "taken" / "song" / "spectrograms.png").mkdir(parents=True)
+    with pytest.raises(SpleeterError, match=r"spectrograms.png: it exists and is not a file"):
+        separator.separate_to_file(song, tmp_path / "taken", plot=True)
+    assert [path.name for path in (tmp_path / "taken" / "song").iterdir()] == ["spectrograms.png"]
+
+
+def test_the_picture_follows_the_filename_format(separator: Separator, song: Path, tmp_path: Path) -> None:
+    separator.separate_to_file(
+        song, tmp_path, codec="flac", filename_format="{instrument} of {filename}.{codec}", plot=True
+    )
+    assert (tmp_path / "spectrograms of song.png").is_file()
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,9 @@ def load_track(
 ) -> TrackSound:
     """Read a track's mixture, and its true stems for some instruments.
 
-    Other sample rates are resampled, which the logger is told; mono is copied to as many channels as asked for.
+    Other sample rates are resampled, which the logger is told; mono is copied to as many channels as asked for. The
+    stems, not the mixture, are rounded to 16 bits, which those of musdb18 have anyway: what a lossy file is decoded
+    to holds nothing at the top of the spectrum, where BSS Eval's filters would be fitted to the decoder's rounding.
 
     Args:
         instruments: of which the track has parts.
@@ -164,7 +166,7 @@ def load_track(
     with ThreadPoolExecutor(thread_name_prefix="spleeter-stem") as threads:
         waveforms = dict(zip(places, threads.map(reading, places.values()), strict=True))
     _check_lengths(track, waveforms)
-    references = np.stack([_sum([waveforms[name] for name in parts]) for parts in wanted])
+    references = np.stack([_at_16_bits(_sum([waveforms[name] for name in parts])) for parts in wanted])
     mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in _layers(track)])
     return TrackSound(mixture, references)
 
@@ -193,6 +195,11 @@ def _layers(track: Track) -> list[str]:
     """The stems whose sum is the mixture: an accompaniment beside the stems it consists of does not count again."""
     parts = [name for name in track.stems if name not in (VOCALS, ACCOMPANIMENT)]
     return [name for name in track.stems if name != ACCOMPANIMENT] if parts else list(track.stems)
+
+
+def _at_16_bits(waveform: Waveform) -> Waveform:
+    rounded: Waveform = np.rint(waveform * np.float32(2**15)) / np.float32(2**15)
+    return rounded
 
 
 def _sum(waveforms: list[Waveform]) -> Waveform:

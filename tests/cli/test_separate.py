@@ -71,7 +71,8 @@ def test_version_and_help(run: Run) -> None:
     for option in (
         "--adapter", "--bitrate", "--codec", "--duration", "--offset", "--output_path", "--filename_format",
         "--params_filename", "--mwf", "--verbose", "--device", "--stems", "--mix", "--residual", "--bit-depth",
-        "--clip", "--keep-sample-rate", "--skip-existing",
+        "--clip", "--keep-sample-rate", "--skip-existing", "--quality", "--overlap", "--shifts", "--bandwidth",
+        "--exact", "--plot",
     ):  # fmt: skip
         assert option in usage.stdout
 
@@ -296,3 +297,54 @@ def test_the_process_ends_as_it_should_wherever_its_output_goes(redirection: str
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--exact",), ("--exact", "--mwf"), ("-q", "fast"), ("--quality", "best"),
+        ("--overlap", "0.3", "--shifts", "2"), ("--bandwidth", "11k"), ("--bandwidth", "full", "-q", "fast", "--mwf"),
+    ],
+)  # fmt: skip
+def test_how_the_stems_are_to_sound(run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str]) -> None:
+    result = run("separate", "-p", tiny_model, "-o", out, *options, song)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert names(out) == {f"song/{stem}" for stem in STEMS}
+    usual = run("separate", "-p", tiny_model, "-o", out / "usual", song)
+    assert usual.returncode == 0
+    assert any((out / "song" / stem).read_bytes() != (out / "usual" / "song" / stem).read_bytes() for stem in STEMS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--exact", "-q", "best"), "--exact goes without --quality, --overlap, --shifts and --bandwidth"),
+        (("--exact", "--bandwidth", "full"), "--exact goes without"),
+        (("-q", "better"), "'better' is not one of 'fast', 'balanced', 'best'"),
+        (("--bandwidth", "12k"), "'12k' is not one of '11k', '16k', 'full'"),
+        (("--overlap", "1"), "overlap 1 is out of range: choose 0 to 0.9"),
+        (("--shifts", "0"), "shifts 0 is out of range: choose 1 to 64"),
+    ],
+)
+def test_sounds_that_cannot_be(
+    run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str], message: str
+) -> None:
+    result = run("separate", "-p", tiny_model, "-o", out, *options, song)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not out.exists()
+
+
+def test_plot_draws_a_picture_for_each_song(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    assert run("separate", "--plot", "-p", tiny_model, "-o", out, song).returncode == 0
+    assert names(out) == {f"song/{name}" for name in (*STEMS, "spectrograms.png")}
+
+
+def test_plot_without_matplotlib_says_so_before_any_work(
+    run: Run, tiny_model: Path, song: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spleeter.pictures.file.find_spec", lambda name: None)
+    result = run("separate", "--plot", "-p", tiny_model, "-o", out, song)
+    assert result.returncode == 2
+    assert "pip install 'spleeter[plot]'" in result.stderr
+    assert not out.exists()
