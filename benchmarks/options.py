@@ -16,6 +16,7 @@ SECTIONS = {
     "command": "the whole command, file to files: 2 and 4 stems, a song and an hour",
     "separation": "arrays to arrays with a loaded model: 2 and 4 stems, every quality, float32 and bfloat16",
     "stages": "each stage on its own, from decoding to encoding, and the network's GFLOP/s",
+    "borders": "how far the level of a steady tone steps where segments meet",
     "wiener": "the multichannel Wiener filter, against norbert",
     "precision": "how near half precision comes to float32, stem by stem",
     "memory": "peak memory of the command against the length of the song",

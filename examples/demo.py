@@ -10,10 +10,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
+import torch
 
 from spleeter.audio.pyav import PyAVAudioAdapter
+from spleeter.evaluation.sdr import sdr
 from spleeter.separator import Separator
 from spleeter.types import Waveform
 
@@ -35,44 +36,24 @@ def load(song: Path, streams: list[int]) -> Waveform:
     return total
 
 
-def sdr(reference: Waveform, estimate: Waveform) -> float:
-    """Signal-to-distortion ratio in decibels over the whole excerpt, as in the Music Demixing Challenge 2021."""
-    return float(10 * np.log10(np.sum(reference**2) / np.sum((reference - estimate) ** 2)))
-
-
-def draw(sounds: dict[str, Waveform], sample_rate: int, path: Path) -> None:
-    """Spectrograms of some waveforms, one below the other."""
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(len(sounds), sharex=True, sharey=True, figsize=(11, 2.1 * len(sounds)))
-    for axis, (title, waveform) in zip(axes, sounds.items(), strict=True):
-        axis.specgram(
-            waveform.mean(axis=1) + 1e-9, NFFT=2048, noverlap=1536, Fs=sample_rate, vmin=-140, vmax=-40, cmap="magma"
-        )
-        axis.set_ylim(0, 16000)
-        axis.set_title(title, fontsize=10, loc="left")
-        axis.set_ylabel("Hz")
-    axes[-1].set_xlabel("seconds")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+def score(truth: Waveform, estimate: Waveform) -> str:
+    """The signal-to-distortion ratio over the whole excerpt, for a table."""
+    return f"{float(sdr(torch.from_numpy(truth)[None], torch.from_numpy(estimate)[None])):10.2f} dB"
 
 
 def main(folder: Path) -> None:
-    """Separate, save, measure, draw."""
+    """Separate, save, draw, measure."""
     song = find_song()
     separator = Separator("spleeter:2stems")
     print(f"Separating {song.name} on {separator.device} ...")
-    paths = separator.separate_to_file(song, folder, filename_format="{instrument}.{codec}")
+    paths = separator.separate_to_file(song, folder, filename_format="{instrument}.{codec}", plot=True)
 
     mixture = load(song, STREAMS["mixture"])
-    sounds = {"mixture": mixture}
-    print(f"{'':15}{'SDR':>10}{'of the mixture':>18}")
+    exact = Separator("spleeter:2stems", exact=True).separate(mixture)
+    print(f"{'SDR':15}{'mixture':>13}{'--exact':>13}{'separated':>13}")
     for name, path in paths.items():
         truth, estimate = load(song, STREAMS[name]), PyAVAudioAdapter().load(path)[0]
-        print(f"{name:15}{sdr(truth, estimate):7.2f} dB{sdr(truth, mixture):15.2f} dB")
-        sounds |= {f"{name}, separated": estimate, f"{name}, true": truth}
-    draw(sounds, separator.sample_rate, folder / "spectrograms.png")
+        print(f"{name:15}{score(truth, mixture)}{score(truth, exact[name])}{score(truth, estimate)}")
     print(f"Listen to the stems and look at spectrograms.png in {folder}/")
 
 

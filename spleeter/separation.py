@@ -89,7 +89,7 @@ class Separation:
         Yields:
             Blocks that, put end to end, are as long as the input.
         """
-        lead = self._n_lead  # the zeros in front, which the output is to lose again
+        lead = self.configuration.frame_length  # the zeros in front, which the output is to lose again
         carry = self._separator.empty_carry()
         n_threads = torch.get_num_threads()
         for chunk, n_hops, n_new in self._groups(blocks):
@@ -112,11 +112,6 @@ class Separation:
         here.wait_stream(there)
         return separated
 
-    @property
-    def _n_lead(self) -> int:
-        """Zeros in front: the original's one frame, and so much that the first frame too lies in all its segments."""
-        return self.configuration.frame_length + self._tiling.n_ahead * self.configuration.frame_step
-
     def _reach(self, n_hops: int) -> int:
         """How many samples the segments that begin in some hops reach over."""
         frames = n_hops * self._tiling.hop + self._tiling.n_ahead
@@ -129,7 +124,8 @@ class Separation:
         """
         advance = self._group_size * self._tiling.hop * self.configuration.frame_step
         reach = self._reach(self._group_size)
-        waiting, n_waiting = [torch.zeros((self.configuration.n_channels, self._n_lead))], self._n_lead
+        n_waiting = self.configuration.frame_length
+        waiting = [torch.zeros((self.configuration.n_channels, n_waiting))]
         received = 0
         for block in blocks:
             received += block.shape[-1]

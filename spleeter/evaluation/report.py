@@ -16,6 +16,9 @@ from spleeter.utils.logging import logger
 
 Item = TypeVar("Item")
 
+_DISTORTION = (FRAME_METRICS[0], TRACK_METRICS[0])
+"""SDR: of frames, and of whole tracks."""
+
 METRICS_FOLDER = "metrics"
 """Below it: METHOD/SUBSET/TRACK.json."""
 
@@ -82,7 +85,8 @@ def as_csv(rows: Rows, subset: str) -> str:
 
 
 def as_markdown(rows: Rows, subset: str) -> str:
-    """Two tables with a line for each method: BSS Eval as in the Spleeter paper, and the ratios of whole tracks."""
+    """Tables with a line for each method, BSS Eval as in the Spleeter paper and the ratios of whole tracks; then the
+    ratios to distortion track by track, with a column for each method."""
     n_tracks = len(_different(row.track for row in rows))
     return (
         "\n\n".join(
@@ -92,6 +96,8 @@ def as_markdown(rows: Rows, subset: str) -> str:
                 _table(rows, FRAME_METRICS),
                 "Ratios over whole tracks in dB: medians over the tracks.",
                 _table(rows, TRACK_METRICS),
+                "SDR of each track in dB: the median over its frames / over the whole track.",
+                _table_of_tracks(rows),
             ]
         )
         + "\n"
@@ -108,7 +114,21 @@ def _table(rows: Rows, metrics: Sequence[str]) -> str:
     for method in _different(row.method for row in rows):
         n_tracks = len(_different(row.track for row in rows if row.method == method))
         lines.append([method, str(n_tracks), *(shown(medians.get((method, *column))) for column in columns)])
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    return _lines(lines)
+
+
+def _table_of_tracks(rows: Rows) -> str:
+    methods = _different(row.method for row in rows)
+    scores = {(row.track, row.target, row.method, row.metric): row.score for row in rows}
+    lines = [["track", "stem", *methods], ["---", "---", *["---:"] * len(methods)]]
+    for track, target in _different((row.track, row.target) for row in rows):
+        pairs = [[scores.get((track, target, method, metric)) for metric in _DISTORTION] for method in methods]
+        lines.append([track, target, *(" / ".join(shown(score) or "–" for score in pair) for pair in pairs)])
+    return _lines(lines)
+
+
+def _lines(cells: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in cells)
 
 
 def overall(rows: Rows) -> dict[tuple[str, str, str], float]:

@@ -50,6 +50,9 @@ def test_a_line_for_each_method(output: Path) -> None:
     assert tables[3] == ["mwf", "1", *["7.00"] * 8]
     assert tables[4][2:4] == ["vocals global SDR", "vocals SI-SDR"]
     assert tables[7] == ["mwf", "1", "4.00", "3.00", "4.00", "3.00"]
+    assert tables[8] == ["track", "stem", "mask", "mwf"]
+    assert tables[10] == ["a", "vocals", "1.50 / 4.00", "7.00 / 4.00"]
+    assert tables[-1] == ["c", "drums", "– / 4.00", "– / –"]
 
 
 def test_the_medians_are_those_of_museval(output: Path) -> None:

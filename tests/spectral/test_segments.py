@@ -25,8 +25,8 @@ def covered(tiling: Tiling, n_hops: int) -> torch.Tensor:
     shifts=st.integers(1, 5),
     n_hops=st.integers(1, 5),
 )
-def test_weights_add_up_to_one_from_the_lead_on(T: int, overlap: float, shifts: int, n_hops: int) -> None:
-    """The first `n_ahead` frames lack the segments before; what begins after as many frames of silence does not."""
+def test_weights_add_up_to_one_where_no_segment_is_missing(T: int, overlap: float, shifts: int, n_hops: int) -> None:
+    """The first `n_ahead` frames lack the segments before."""
     tiling = Tiling.of(T, overlap, shifts)
     complete = covered(tiling, n_hops)[tiling.n_ahead : n_hops * tiling.hop]
     torch.testing.assert_close(complete, torch.ones_like(complete), rtol=1e-6, atol=1e-6)
