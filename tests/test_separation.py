@@ -127,7 +127,7 @@ def test_where_segments_lie_does_not_matter_to_a_network_without_context(tiling:
     plain, tiled = (
         Separation(configuration(), Memoryless(), cpu, mwf, tiling=each).separate(waveform) for each in (None, tiling)
     )
-    torch.testing.assert_close(tiled, plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(tiled, plain, rtol=0, atol=3e-5)  # little weight at the start meets the masks' epsilon
 
 
 class Fickle(nn.Module):

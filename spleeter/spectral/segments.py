@@ -16,9 +16,9 @@ class Tiling:
     What is estimated for a frame is the mean over the segments that cover it, weighted so that a segment fades in
     and out where others overlap it. Without overlap and offsets that is the one segment's own estimate.
 
-    The first segment begins with the song, so the frames there lie in fewer segments and have less weight in all. Masks
-    do not mind: they are ratios of estimates for the same frame. Silence put in front instead would be heard by the
-    network, which does worse after it.
+    The first segment begins with the song, so the frames there lie in fewer segments and have less weight in all.
+    Masks do not mind: they are ratios of estimates for the same frame. Silence put in front instead would be heard by
+    the network, which does worse after it.
 
     Attributes:
         T: frames of a segment.
