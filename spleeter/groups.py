@@ -89,12 +89,14 @@ class GroupSeparator:
         mwf: bool,
         precision: torch.dtype,
         tiling: Tiling,
+        exact: bool,
     ) -> None:
         self._configuration = configuration
         self._device = device
         self._network = for_inference(network, device, precision)
         self._mwf = mwf
         self._tiling = tiling
+        self._exact = exact
         self._weights = tiling.weights(device)
         # Average masks let through all there is in every bin, so the last stem is what the others leave.
         several = len(configuration.instrument_list) > 1
@@ -235,9 +237,10 @@ class GroupSeparator:
     def _by_wiener_filter(self, heard: Sequence[_Heard]) -> Iterator[Tensor]:
         """All stems of one part after the other; the filter's statistics are taken over all of them."""
         F, extension = self._configuration.F, self._configuration.mask_extension
-        model = spatial_model([part.masks for part in heard], [part.spectra[..., :F] for part in heard])
-        for part in heard:
+        seen = [part.spectra[..., :F] for part in heard]
+        model = spatial_model([part.masks for part in heard], seen, as_norbert=self._exact)
+        for part, spectra in zip(heard, seen, strict=True):
             masks = part.masks[: self._n_synthesised]
             stems = torch.stack([apply_mask(mask, part.spectra, extension) for mask in masks])
-            wiener_filter(part.masks, part.spectra[..., :F], model, stems[..., :F])
+            wiener_filter(part.masks, spectra, model, stems[..., :F])
             yield stems

@@ -15,6 +15,7 @@ import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
 from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.partial import PartialFile
 from spleeter.audio.spool import Spool
 from spleeter.errors import OutputError
 from spleeter.types import AudioDescriptor, PathLike, Waveform
@@ -42,16 +43,7 @@ def output_paths(
     Raises:
         OutputError: if the format has other fields, or gives two outputs one path.
     """
-    song = _text(descriptor)
-    paths: dict[str, Path] = {}
-    for name in names:
-        fields = {
-            "filename": song_name(descriptor),
-            "foldername": os.path.basename(os.path.dirname(song)),  # noqa: PTH119, PTH120
-            "instrument": name,
-            "codec": str(codec),
-        }
-        paths[name] = Path(destination, _filled(filename_format, fields))
+    paths = {name: Path(destination, _filled(filename_format, descriptor, name, codec)) for name in names}
     if len(set(paths.values())) < len(paths):
         raise OutputError(
             f"filename format {filename_format!r} gives several stems one path, "
@@ -61,9 +53,13 @@ def output_paths(
 
 
 def picture_path(descriptor: AudioDescriptor, destination: PathLike, filename_format: str = FILENAME_FORMAT) -> Path:
-    """The path of the picture of a song's outputs: where an output of the name "spectrograms" would lie."""
-    name = "spectrograms"
-    return output_paths(descriptor, destination, [name], Codec.WAV, filename_format)[name].with_suffix(".png")
+    """The path of the picture of a song's outputs: where one of the name "spectrograms" and the codec png would lie.
+
+    Raises:
+        OutputError: as `output_paths`.
+    """
+    path = Path(destination, _filled(filename_format, descriptor, "spectrograms", "png"))
+    return path if path.suffix == ".png" else path.with_name(f"{path.name}.png")
 
 
 def song_name(descriptor: AudioDescriptor) -> str:
@@ -75,7 +71,13 @@ def _text(descriptor: AudioDescriptor) -> str:
     return os.fsdecode(descriptor) if isinstance(descriptor, (str, bytes, os.PathLike)) else str(descriptor)
 
 
-def _filled(filename_format: str, fields: Mapping[str, str]) -> str:
+def _filled(filename_format: str, descriptor: AudioDescriptor, instrument: str, codec: str) -> str:
+    fields = {
+        "filename": song_name(descriptor),
+        "foldername": os.path.basename(os.path.dirname(_text(descriptor))),  # noqa: PTH119, PTH120 - may be a URL
+        "instrument": instrument,
+        "codec": str(codec),
+    }
     try:
         return filename_format.format_map(fields)
     except (KeyError, ValueError, IndexError, AttributeError) as error:
@@ -154,6 +156,7 @@ class StemFiles:
         self._format = (sample_rate, n_channels, encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
+        self._others: list[PartialFile] = []
         self._threads = ThreadPoolExecutor(max(1, len(paths)), thread_name_prefix="spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(paths, 0)
@@ -182,6 +185,11 @@ class StemFiles:
             self._n_clipped[name] += int(np.count_nonzero(np.abs(outputs[name]) > 1.0))
         self._for_each(lambda name: self._write_one(name, outputs[name], name in beyond))
 
+    def accompany(self, path: Path, make: Callable[[Path], PartialFile]) -> None:
+        """Have a file of another kind appear together with these; `make` writes it into a hidden one."""
+        self._make_folders(path.parent)
+        self._others.append(make(path))
+
     def _write_one(self, name: str, block: Waveform, is_beyond: bool) -> None:
         if self._clip == "rescale":
             self._spools[name].write(block)
@@ -204,6 +212,8 @@ class StemFiles:
         with ExitStack() as stack:
             stack.callback(self._discard)
             self._for_each(self._finish_one)
+            for file in self._others:
+                file.commit()
             for writer in self._writers.values():
                 writer.commit()
             stack.pop_all()
@@ -225,6 +235,8 @@ class StemFiles:
             writer.abort()
         for spool in self._spools.values():
             spool.close()
+        for file in self._others:
+            file.discard()
         for folder in reversed(self._made_folders):
             with suppress(OSError):
                 folder.rmdir()

@@ -42,8 +42,10 @@ class Quality:
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= MAXIMUM_OVERLAP:
             raise ConfigurationError(f"overlap {self.overlap:g} is out of range: choose 0 to {MAXIMUM_OVERLAP:g}")
-        if not 1 <= self.shifts <= MAXIMUM_SHIFTS:
-            raise ConfigurationError(f"shifts {self.shifts} is out of range: choose 1 to {MAXIMUM_SHIFTS}")
+        if self.shifts not in range(1, MAXIMUM_SHIFTS + 1):
+            raise ConfigurationError(
+                f"shifts {self.shifts} is out of range: choose a whole number from 1 to {MAXIMUM_SHIFTS}"
+            )
 
     @classmethod
     def preset(cls, name: str) -> Quality:

@@ -53,6 +53,7 @@ class Separation:
         mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
         precision: what the network computes in; everything else is float32.
         tiling: where the segments that the network is given lie; None puts them end to end.
+        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Separation:
         mwf: bool = False,
         precision: torch.dtype = torch.float32,
         tiling: Tiling | None = None,
+        exact: bool = False,
     ) -> None:
         self.configuration = configuration
         self.device = device
@@ -74,7 +76,7 @@ class Separation:
         self._tiling = tiling or Tiling.of(configuration.T)
         n_wiener_hops = -(-_SEGMENTS_PER_WIENER_GROUP * configuration.T // self._tiling.hop)
         self._group_size = n_wiener_hops if mwf else HOPS_AT_ONCE[device.type]
-        self._separator = GroupSeparator(configuration, network, device, mwf, precision, self._tiling)
+        self._separator = GroupSeparator(configuration, network, device, mwf, precision, self._tiling, exact)
         self._compute = BatchWorker(self._separator, lambda group: group.n_hops, self._separator.capacity)
 
     def separate(self, waveform: Tensor) -> Tensor:

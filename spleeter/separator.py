@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -22,7 +22,7 @@ from spleeter.errors import AudioError, ConfigurationError, SpleeterError
 from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
 from spleeter.output import Clip, StemFiles, output_paths, picture_path, song_name
-from spleeter.pictures import SpectrogramCollector, drawn, require_matplotlib
+from spleeter.pictures import SpectrogramCollector, draw_to_file, require_matplotlib
 from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
 from spleeter.selection import Selection
 from spleeter.separation import Separation
@@ -58,7 +58,9 @@ class Separator:
         quality: "fast", "balanced", "best" or a `Quality`: what is spent on the stems. None is "balanced".
         bandwidth: how high the stems reach, "11k", "16k" or "full". None is "full" for "spleeter:NAME", and what the
             configuration says for any other.
-        exact: give the original's samples: its configuration as it is, and none of the above.
+        exact: give the original's samples, its configuration as it is; without `quality`, `bandwidth` and any other
+            `precision`. With the Wiener filter, the original's for songs up to 24 s: in longer ones it filters the
+            whole, which this package does in blocks.
 
     Raises:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
@@ -76,17 +78,18 @@ class Separator:
         bandwidth: str | None = None,
         exact: bool = False,
     ) -> None:
-        if exact and (quality is not None or bandwidth is not None):
-            raise ConfigurationError("exact gives the original's samples: leave out quality and bandwidth")
+        if exact and (quality is not None or bandwidth is not None or precision != "float32"):
+            raise ConfigurationError("exact gives the original's samples: leave out quality, bandwidth and precision")
         if exact:
             self.configuration, chosen = exactly(params_descriptor, MWF), Quality()
         else:
             self.configuration = configured(params_descriptor, bandwidth)
             chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
         self.quality = chosen.with_changes(mwf=MWF or self.configuration.MWF)
-        self._sums_up = not exact and self.configuration.mask_extension == "average"
+        self._exact = exact
         self.device = select_device(device)
-        self._precision = select_precision(precision, self.device)
+        self.precision = precision
+        self._dtype = select_precision(precision, self.device)
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
         self._loaded: Separation | None = None
@@ -112,9 +115,10 @@ class Separator:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
                 network = load_network(folder, self.configuration)
-                tiling = Tiling.of(self.configuration.T, self.quality.overlap, self.quality.shifts)
+                quality = self.quality
+                tiling = Tiling.of(self.configuration.T, quality.overlap, quality.shifts)
                 self._loaded = Separation(
-                    self.configuration, network, self.device, self.quality.mwf, self._precision, tiling
+                    self.configuration, network, self.device, quality.mwf, self._dtype, tiling, self._exact
                 )
                 logger.debug("model %s loaded on %s", folder, self.device)
 
@@ -247,12 +251,10 @@ class Separator:
         collector = SpectrogramCollector(self.sample_rate, chosen.names) if plot else None
         self.load()
         n_channels = self.configuration.n_channels
-        with (
-            ExitStack() as drawing,
-            adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader,
-        ):
+        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
             rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
-            is_sum = self._sums_up and chosen.shares_out(self.instruments)
+            sums_up = not self._exact and self.configuration.mask_extension == "average"
+            is_sum = sums_up and chosen.shares_out(self.instruments)
             with (
                 StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip, is_sum) as files,
                 closing(prefetch(reader.blocks())) as decoded,
@@ -264,8 +266,11 @@ class Separator:
                 for block in at_rate:
                     files.write(block)
                 if collector is not None:
-                    picture = picture_path(audio_descriptor, destination, filename_format)
-                    drawing.enter_context(drawn(collector.finish(), song_name(audio_descriptor), picture))
+                    spectrograms, title = collector.finish(), song_name(audio_descriptor)
+                    files.accompany(
+                        picture_path(audio_descriptor, destination, filename_format),
+                        lambda path: draw_to_file(spectrograms, title, path),
+                    )
         return paths
 
     def _resampled(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:

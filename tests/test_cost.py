@@ -63,7 +63,7 @@ def cost_of_a_hop(descriptor: str, quality: Quality | None = None, **changes: ob
     chosen = quality or Quality()
     tiling = Tiling.of(configuration.T, chosen.overlap, chosen.shifts)
     separator = GroupSeparator(
-        configuration, build(configuration), torch.device("cpu"), chosen.mwf, torch.float32, tiling
+        configuration, build(configuration), torch.device("cpu"), chosen.mwf, torch.float32, tiling, exact=False
     )
     frames = tiling.hop + tiling.n_ahead
     n_samples = chunk_length(frames, configuration.frame_length, configuration.frame_step)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spleeter.errors import EncodeError, OutputError
-from spleeter.pictures import SpectrogramCollector, Spectrograms, drawn, require_matplotlib
+from spleeter.pictures import SpectrogramCollector, Spectrograms, draw_to_file, require_matplotlib
 from spleeter.pictures.drawing import _time_ticks
 from spleeter.pictures.lettering import drawable
 from spleeter.pictures.spectrograms import MOST_COLUMNS, N_BANDS, mel
@@ -35,8 +35,11 @@ def noise(n_samples: int, seed: int = 0) -> Waveform:
 
 
 def save(spectrograms: Spectrograms, title: str, path: Path) -> None:
-    with drawn(spectrograms, title, path):
-        pass
+    file = draw_to_file(spectrograms, title, path)
+    try:
+        file.commit()
+    finally:
+        file.discard()
 
 
 def gathered(
@@ -221,16 +224,12 @@ def test_time_is_written_in_minutes_and_from_an_hour_on_in_hours(seconds: float,
     assert len(labels) <= 9
 
 
-def test_it_appears_once_the_context_is_left(tmp_path: Path) -> None:
-    with drawn(gathered(noise(1000), {"a": noise(1000)}), "song", tmp_path / "song.png"):
-        assert not (tmp_path / "song.png").exists()
+def test_drawn_it_is_not_yet_there(tmp_path: Path) -> None:
+    file = draw_to_file(gathered(noise(1000), {"a": noise(1000)}), "song", tmp_path / "song.png")
+    assert not (tmp_path / "song.png").exists()
+    file.commit()
+    file.discard()
     assert size_of(tmp_path / "song.png")
-
-
-def test_it_does_not_appear_if_something_fails_meanwhile(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), drawn(gathered(noise(1000), {"a": noise(1000)}), "song", tmp_path / "song.png"):
-        raise KeyError
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_behind_where_it_cannot_be_drawn_or_written(

@@ -35,7 +35,7 @@ def test_changes_leave_the_rest_of_a_preset() -> None:
         ({"overlap": -0.1}, "overlap -0.1 is out of range: choose 0 to 0.9"),
         ({"overlap": 1.0}, "overlap 1 is out of range"),
         ({"overlap": float("nan")}, "overlap nan is out of range"),
-        ({"shifts": 0}, "shifts 0 is out of range: choose 1 to 64"),
+        ({"shifts": 0}, "shifts 0 is out of range: choose a whole number from 1 to 64"),
         ({"shifts": 65}, "shifts 65 is out of range"),
     ],
 )

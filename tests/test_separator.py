@@ -162,9 +162,9 @@ def test_exact_is_the_configuration_as_it_is(tiny_model: Path, music: Waveform) 
         assert np.abs(stem - usual.separate(music)[name]).max() > 1e-4
 
 
-@pytest.mark.parametrize("other", [{"quality": "fast"}, {"bandwidth": "full"}])
+@pytest.mark.parametrize("other", [{"quality": "fast"}, {"bandwidth": "full"}, {"precision": "bfloat16"}])
 def test_exact_goes_alone(tiny_model: Path, other: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="leave out quality and bandwidth"):
+    with pytest.raises(ConfigurationError, match="leave out quality, bandwidth and precision"):
         Separator(str(tiny_model), exact=True, **other)
 
 
@@ -192,11 +192,21 @@ def test_a_picture_lies_beside_the_stems_or_nothing_does(separator: Separator, s
     assert [path.name for path in (tmp_path / "taken" / "song").iterdir()] == ["spectrograms.png"]
 
 
-def test_the_picture_follows_the_filename_format(separator: Separator, song: Path, tmp_path: Path) -> None:
-    separator.separate_to_file(
-        song, tmp_path, codec="flac", filename_format="{instrument} of {filename}.{codec}", plot=True
-    )
-    assert (tmp_path / "spectrograms of song.png").is_file()
+@pytest.mark.parametrize(
+    ("filename_format", "picture"),
+    [
+        ("{instrument} of {filename}.{codec}", "spectrograms of song feat. A.png"),
+        ("{instrument}/{filename}.{codec}", "spectrograms/song feat. A.png"),
+        ("{instrument} {filename}", "spectrograms song feat. A.png"),
+        ("{instrument}.wav", "spectrograms.wav.png"),
+    ],
+)
+def test_the_picture_follows_the_filename_format(
+    separator: Separator, song: Path, tmp_path: Path, filename_format: str, picture: str
+) -> None:
+    named = song.rename(song.with_name("song feat. A.wav"))
+    separator.separate_to_file(named, tmp_path / "out", filename_format=filename_format, plot=True)
+    assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")] == [picture]
 
 
 @pytest.mark.parametrize(

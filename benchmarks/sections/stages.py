@@ -145,7 +145,7 @@ def _masks(estimates: Tensor, spectra: Tensor, configuration: Configuration) -> 
 def _wiener_filter(estimates: Tensor, spectra: Tensor) -> None:
     masks = soft_masks(estimates)
     out = spectra.new_empty(estimates.shape)
-    wiener_filter(masks, spectra, spatial_model([masks], [spectra]), out)
+    wiener_filter(masks, spectra, spatial_model([masks], [spectra], as_norbert=False), out)
 
 
 def _configuration(n_stems: int) -> Configuration:

@@ -56,7 +56,7 @@ def _rows(setting: Setting, n_stems: int, rounds: int) -> list[Row]:
 def _ours(magnitudes: Tensor, mixture: Tensor) -> np.ndarray:
     with torch.inference_mode():
         masks, out = soft_masks(magnitudes), mixture.new_empty(magnitudes.shape)
-        wiener_filter(masks, mixture, spatial_model([masks], [mixture]), out)
+        wiener_filter(masks, mixture, spatial_model([masks], [mixture], as_norbert=True), out)
     stems: np.ndarray = out.numpy()
     return stems
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from spleeter.audio.codec import Codec
 from spleeter.catalogue.songs import Failure, Song
 from spleeter.errors import OutputError, SpleeterError
-from spleeter.output import output_paths
+from spleeter.output import output_paths, picture_path
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
@@ -26,7 +26,7 @@ _Outcome: TypeAlias = tuple[int, Failure | BaseException | None]
 
 @dataclass(frozen=True)
 class Job:
-    """A song, and the path of each of its outputs."""
+    """A song, and the path of each of its outputs, of the picture too if there is to be one."""
 
     song: Path
     outputs: Mapping[str, Path]
@@ -38,17 +38,29 @@ class Job:
 
 
 def plan(
-    songs: Iterable[Song], destination: Path, names: Iterable[str], codec: Codec, filename_format: str
+    songs: Iterable[Song],
+    destination: Path,
+    names: Iterable[str],
+    codec: Codec,
+    filename_format: str,
+    with_picture: bool = False,
 ) -> list[Job]:
-    """Give every song its outputs. Songs found in a folder that are another song's outputs are left out.
+    """Give every song its outputs, and a picture of them if asked for.
+
+    Songs found in a folder that are another song's outputs are left out.
 
     Raises:
         OutputError: if two songs would write one path, or one would overwrite another: nothing has been done yet.
     """
     outputs = tuple(names)
-    jobs = {
-        song: Job(song.path, output_paths(song.path, destination, outputs, codec, filename_format)) for song in songs
-    }
+
+    def job_of(song: Song) -> Job:
+        paths = output_paths(song.path, destination, outputs, codec, filename_format)
+        if with_picture:
+            paths["(picture)"] = picture_path(song.path, destination, filename_format)
+        return Job(song.path, paths)
+
+    jobs = {song: job_of(song) for song in songs}
     writers = {_identity(path): job for job in jobs.values() for path in job.outputs.values()}
     kept = [job for song, job in jobs.items() if song.is_named or writers.get(_identity(job.song), job) is job]
     _check_conflicts(kept)

@@ -167,7 +167,7 @@ def separate(
         audio_adapter = AudioAdapter.get(adapter)
         if plot:
             require_matplotlib()
-        planned = plan(songs, output_path, selection.names, codec, filename_format)
+        planned = plan(songs, output_path, selection.names, codec, filename_format, plot)
     todo = [job for job in planned if not (skip_existing and job.is_done)]
     failures = list(missing)
     if todo:

@@ -59,9 +59,7 @@ BandwidthOption: TypeAlias = Annotated[
         show_default="full; of a JSON file or folder: what it says",
     ),
 ]
-ExactOption: TypeAlias = Annotated[
-    bool, Option("--exact", help="Give the samples of the original Spleeter, which end at 11 kHz.")
-]
+ExactOption: TypeAlias = Annotated[bool, Option("--exact", help="Give the samples of the original Spleeter.")]
 DeviceOption: TypeAlias = Annotated[
     str, Option("--device", metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")
 ]
@@ -90,8 +88,8 @@ class Sound:
 
     def __post_init__(self) -> None:
         others = self.quality, self.overlap, self.shifts, self.bandwidth
-        if self.exact and any(option is not None for option in others):
-            raise BadParameter("--exact goes without --quality, --overlap, --shifts and --bandwidth")
+        if self.exact and (any(option is not None for option in others) or self.precision != "float32"):
+            raise BadParameter("--exact goes without --quality, --overlap, --shifts, --bandwidth and --precision")
 
     def configuration(self) -> Configuration:
         """The model's configuration. Raises ConfigurationError."""

@@ -18,6 +18,13 @@ from torch import Tensor
 
 _EPSILON = torch.finfo(torch.float32).eps
 
+_SMALLEST = torch.finfo(torch.float32).tiny ** 0.5
+"""A power whose square is not yet zero."""
+
+_OWN_SHARE = 1e-3
+"""Of a bin's power. Where both channels are the same the matrices are singular but for this; a thousandth leaves
+four of float32's seven digits."""
+
 
 def soft_masks(magnitudes: Tensor) -> Tensor:
     """What the filter begins with, as norbert does: v_i / (ε + Σ_j v_j), for magnitudes (stems, ...).
@@ -32,27 +39,31 @@ class SpatialModel:
     """How each stem lies among the channels.
 
     Attributes:
-        covariances: R (stems, channels, channels, bins), complex, Hermitian, their traces sum to the channels.
-        unit: the power, (), that the regularization is relative to.
+        covariances: R (stems, channels, channels, bins), complex, Hermitian.
+        floor: the power, (), that is added to the mixture's covariance; None adds a share of each bin's own power.
     """
 
     covariances: Tensor
-    unit: Tensor
+    floor: Tensor | None
 
 
-def spatial_model(masks: Sequence[Tensor], mixtures: Sequence[Tensor]) -> SpatialModel:
+def spatial_model(masks: Sequence[Tensor], mixtures: Sequence[Tensor], as_norbert: bool) -> SpatialModel:
     """Estimate the spatial covariances from parts of an excerpt.
 
     Args:
         masks: of each part (stems, channels, frames, bins).
         mixtures: of each part its STFT (channels, frames, bins), complex.
+        as_norbert: regularize as norbert does, by one power for all bins, 55 dB below the loudest bin: what is softer
+            is then taken from every stem. Otherwise by each bin's own power, and the stems keep it.
     """
-    parts = list(zip(masks, mixtures, strict=True))
+    parts = zip(masks, mixtures, strict=True)
     moments = torch.stack([_moments(mask, mixture) for mask, mixture in parts]).sum(dim=0)
-    peak = torch.stack([_power(mixture).max() for mixture in mixtures]).max().sqrt()
-    unit = (peak / 10).clamp(min=1.0).square()  # norbert scales the mixture by as much
     power = moments.diagonal(dim1=1, dim2=2).real.mean(dim=-1)  # (stems, bins), of all frames
-    return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None], unit)
+    if not as_norbert:
+        return SpatialModel(moments / power.clamp(min=_SMALLEST)[:, None, None], None)
+    peak = torch.stack([_power(mixture).max() for mixture in mixtures]).max().sqrt()
+    unit = (peak / 10).clamp(min=1.0).square()  # norbert turns the mixture down by its root
+    return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None], _EPSILON**0.5 * unit)
 
 
 def wiener_filter(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
@@ -99,11 +110,19 @@ def _powers(masks: Tensor, mixture: Tensor) -> Tensor:
     return power.sum(dim=1).div_(len(mixture))
 
 
+def _floor(power: Tensor, model: SpatialModel) -> Tensor:
+    """What is added to the diagonal of matrices of so much power (frames, bins), so that they can be inverted."""
+    if model.floor is not None:
+        return model.floor.expand(power.shape)
+    return (_OWN_SHARE * power).clamp_(min=torch.finfo(power.dtype).tiny ** 0.5)  # whose square is not yet zero
+
+
 def _filtered(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
     """The filter for any number of channels."""
     v = _powers(masks, mixture).to(mixture.dtype)
     total = torch.einsum("stf,scdf->tfcd", v, model.covariances)
-    total = total + _EPSILON**0.5 * model.unit * torch.eye(len(mixture), device=mixture.device)
+    floor = _floor(total.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1), model)
+    total = total + floor[..., None, None] * torch.eye(len(mixture), device=mixture.device)
     whitened = torch.linalg.solve(total, mixture.permute(1, 2, 0))  # (frames, bins, channels)
     n_stems = len(out)
     out.copy_(torch.einsum("stf,scdf,tfd->sctf", v[:n_stems], model.covariances[:n_stems], whitened))
@@ -120,8 +139,9 @@ def _filtered_stereo(masks: Tensor, mixture: Tensor, model: SpatialModel, out: T
     """The same for two channels, in real numbers and with the matrices written out, which is far faster."""
     v = _powers(masks, mixture)
     matrices = _hermitian(model.covariances)
-    total = [(part[:, None] * v).sum(dim=0) for part in matrices]  # Σ v R
-    whitened = _solved((total[0], total[1], total[2], total[3]), mixture, _EPSILON**0.5 * model.unit)
+    ll, rr, lr_re, lr_im = ((part[:, None] * v).sum(dim=0) for part in matrices)  # Σ v R
+    floor = _floor(ll + rr, model)
+    whitened = _solved((ll.add_(floor), rr.add_(floor), lr_re, lr_im), mixture)
     for v_j, stem, *matrix in zip(v, torch.view_as_real(out), *matrices):  # noqa: B905 - maybe not all of the stems
         l_re, l_im, r_re, r_im = _applied((matrix[0], matrix[1], matrix[2], matrix[3]), whitened)
         torch.mul(l_re, v_j, out=stem[0, ..., 0])
@@ -138,11 +158,9 @@ def _hermitian(covariances: Tensor) -> _Matrix:
     return ll, rr, lr_re, lr_im
 
 
-def _solved(matrix: _Matrix, mixture: Tensor, regularization: Tensor) -> _Vector:
-    """(matrix + regularization)^-1 mixture, by Cramer's rule. Uses the matrix up."""
+def _solved(matrix: _Matrix, mixture: Tensor) -> _Vector:
+    """matrix^-1 mixture, by Cramer's rule. Uses the matrix up."""
     ll, rr, lr_re, lr_im = matrix
-    ll += regularization
-    rr += regularization
     factor = (ll * rr).addcmul_(lr_re, lr_re, value=-1).addcmul_(lr_im, lr_im, value=-1).reciprocal_()
     adjugate = rr, ll, lr_re.neg_(), lr_im.neg_()
     (l_re, r_re), (l_im, r_im) = mixture.real.contiguous(), mixture.imag.contiguous()

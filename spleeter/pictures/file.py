@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
 from threading import Lock
@@ -36,9 +34,8 @@ def require_matplotlib() -> None:
         raise OutputError("pictures are drawn by matplotlib, which is not installed: pip install 'spleeter[plot]'")
 
 
-@contextmanager
-def drawn(spectrograms: Spectrograms, title: str, path: PathLike) -> Iterator[None]:
-    """Draw into a hidden file, which appears at `path` once the context is left, unless by an error.
+def draw_to_file(spectrograms: Spectrograms, title: str, path: PathLike) -> PartialFile:
+    """Draw into a hidden file beside `path`; its `commit` moves it there, its `discard` removes it.
 
     Args:
         title: the song's name, drawn above.
@@ -53,10 +50,10 @@ def drawn(spectrograms: Spectrograms, title: str, path: PathLike) -> Iterator[No
     try:
         file.write(_compressed(_png(spectrograms, title)))
         file.close()
-        yield
-        file.commit()
-    finally:
+    except BaseException:
         file.discard()
+        raise
+    return file
 
 
 def _png(spectrograms: Spectrograms, title: str) -> BytesIO:

@@ -17,8 +17,8 @@ class Tiling:
     and out where others overlap it. Without overlap and offsets that is the one segment's own estimate.
 
     The first segment begins with the song, so the frames there lie in fewer segments and have less weight in all.
-    Masks do not mind: they are ratios of estimates for the same frame. Silence put in front instead would be heard by
-    the network, which does worse after it.
+    Masks do not mind, but for their epsilons: they are ratios of estimates for the same frame. Silence put in front
+    instead would be heard by the network, which does worse after it.
 
     Attributes:
         T: frames of a segment.
@@ -38,11 +38,6 @@ class Tiling:
         where on that grid the sound begins, and the mean over the layers depends on it less.
         """
         return cls(T, max(1, T - round(T * overlap)), tuple(layer * _CYCLE // shifts for layer in range(shifts)))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether every frame is covered by one segment."""
-        return self.hop == self.T and self.offsets == (0,)
 
     @property
     def n_ahead(self) -> int:

@@ -318,12 +318,16 @@ def test_how_the_stems_are_to_sound(run: Run, tiny_model: Path, song: Path, out:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--exact", "-q", "best"), "--exact goes without --quality, --overlap, --shifts and --bandwidth"),
+        (
+            ("--exact", "-q", "best"),
+            "--exact goes without --quality, --overlap, --shifts, --bandwidth and --precision",
+        ),
+        (("--exact", "--precision", "bfloat16"), "--exact goes without"),
         (("--exact", "--bandwidth", "full"), "--exact goes without"),
         (("-q", "better"), "'better' is not one of 'fast', 'balanced', 'best'"),
         (("--bandwidth", "12k"), "'12k' is not one of '11k', '16k', 'full'"),
         (("--overlap", "1"), "overlap 1 is out of range: choose 0 to 0.9"),
-        (("--shifts", "0"), "shifts 0 is out of range: choose 1 to 64"),
+        (("--shifts", "0"), "shifts 0 is out of range: choose a whole number from 1 to 64"),
     ],
 )
 def test_sounds_that_cannot_be(
@@ -337,6 +341,9 @@ def test_sounds_that_cannot_be(
 
 def test_plot_draws_a_picture_for_each_song(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     assert run("separate", "--plot", "-p", tiny_model, "-o", out, song).returncode == 0
+    assert names(out) == {f"song/{name}" for name in (*STEMS, "spectrograms.png")}
+    (out / "song" / "spectrograms.png").unlink()
+    assert run("separate", "--plot", "--skip-existing", "-p", tiny_model, "-o", out, song).returncode == 0
     assert names(out) == {f"song/{name}" for name in (*STEMS, "spectrograms.png")}
 
 

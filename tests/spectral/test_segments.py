@@ -35,7 +35,6 @@ def test_weights_add_up_to_one_where_no_segment_is_missing(T: int, overlap: floa
 @pytest.mark.parametrize("T", [64, 512])
 def test_without_overlap_each_frame_has_one_segment(T: int) -> None:
     tiling = Tiling.of(T)
-    assert tiling.is_plain
     assert tiling.n_ahead == 0
     assert tiling.starts(3) == [0, T, 2 * T]
     assert torch.equal(tiling.weights(CPU), torch.ones(T, 1))
