@@ -95,8 +95,8 @@ def evaluate(
     from spleeter.model.provider import ModelProvider
 
     with wrong_usage():
-        tracks = find_tracks(mus_dir, subset)
         configuration = sound.configuration()
+        tracks = find_tracks(mus_dir, subset, configuration.instrument_list)
         audio_adapter = AudioAdapter.get(adapter)
         from spleeter.evaluation.evaluate import Method, plan, run  # here, because torch takes a second to import
         from spleeter.evaluation.report import as_text, collect, write_report
@@ -113,9 +113,10 @@ def evaluate(
         bars = BatchProgress(len(jobs), interruption.check)
         with interruption, bars.batch():
             failures = run(jobs, adapter=audio_adapter, keep_audio=audio, announce=bars.song)
-    files = write_report(output_path, tracks[0].subset)
-    if files:
-        echo(as_text(collect(output_path, tracks[0].subset)))
+            interruption.check()  # the last track's scoring may have gone on since
+    rows = collect(output_path, tracks[0].subset)
+    if files := write_report(rows, tracks[0].subset, output_path):
+        echo(as_text(rows))
         echo("\n".join(map(str, files)))
     if failures:
         logger.error("%d of %d tracks failed", len(failures), len(tracks))
@@ -133,5 +134,5 @@ def _name(sound: Sound) -> str:
         "mwf": sound.mwf,
         sound.precision: sound.precision != "float32",
     }
-    model = Path(sound.model.removeprefix("spleeter:")).resolve().stem
+    model = Path(sound.model.removeprefix("spleeter:")).resolve().name.removesuffix(".json")
     return "-".join([model, *(str(option) for option, is_given in options.items() if is_given)])

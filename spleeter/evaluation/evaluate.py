@@ -166,19 +166,23 @@ def _check_settings(method: Method, output: Path) -> None:
     """Note a method's settings beside its scores; refuse to mix them with those of another."""
     file = output / METRICS_FOLDER / method.name / _SETTINGS_FILE
     separator = method.separator
-    settings = json.dumps(
-        {**separator.configuration.to_dict(), "quality": asdict(separator.quality)}, indent=4
-    ).encode()
-    if not file.is_file():
+    beside = {"quality": asdict(separator.quality), "precision": separator.precision}
+    settings = json.dumps({**separator.configuration.to_dict(), **beside}, indent=4).encode()
+    try:
+        noted = file.read_bytes() if file.exists() else None
+    except OSError as error:
+        raise EvaluationError(f"cannot read {display_name(file)}: {error.strerror or error}") from error
+    if noted is None:
         write_whole(file, settings)
-    elif file.read_bytes() != settings:
+    elif noted != settings:
         raise EvaluationError(
             f"{display_name(file.parent)} holds scores that were made with other settings; "
-            "choose another output folder, or remove that one"
+            "choose another name (--method) or another output folder"
         )
 
 
 def _evaluate_track(job: Job, adapter: AudioAdapter | None, keep_audio: bool, progress: Progress | None) -> None:
+    """Read, separate and score a track; what `progress` raises between these stops it before anything is written."""
     if not job.instruments:
         raise EvaluationError(
             f"{display_name(job.track.path)}: it has none of the stems that {job.method.name} gives"
@@ -186,15 +190,17 @@ def _evaluate_track(job: Job, adapter: AudioAdapter | None, keep_audio: bool, pr
     configuration = job.method.separator.configuration
     rate = configuration.sample_rate
     sound = load_track(job.track, job.instruments, rate, configuration.n_channels, adapter)
+    if progress is not None:
+        progress(0, len(sound.mixture))
     stems = job.method.separator.separate(sound.mixture, progress=progress)
+    estimates = np.stack([stems[name] for name in job.instruments])
+    stems.update(zip(job.instruments, estimates, strict=True))  # views, so that no stem is held twice
+    targets = score(job.instruments, sound.references, estimates, rate)
+    _tell_silence(job, sound.references, estimates, rate)
     if keep_audio:
         folder = job.output / AUDIO_FOLDER / job.method.name / job.track.subset / job.track.name
         for name, stem in stems.items():
             _save(folder / f"{name}.wav", stem, rate)
-    estimates = np.stack([stems[name] for name in job.instruments])
-    del stems
-    targets = score(job.instruments, sound.references, estimates, rate)
-    _tell_silence(job, sound.references, estimates, rate)
     write_whole(job.metrics_file, to_json(TrackScores(job.source, FRAME_SECONDS, targets)).encode())
 
 

@@ -53,18 +53,22 @@ def collect(output: Path, subset: str) -> list[Row]:
     return rows
 
 
-def write_report(output: Path, subset: str) -> list[Path]:
-    """Write `scores-SUBSET.csv`, `.md` and `.png` on all that has been evaluated into a folder.
+def write_report(rows: Rows, subset: str, output: Path) -> list[Path]:
+    """Write `scores-SUBSET.csv`, `.md` and `.png` into a folder.
 
     Without matplotlib the plot is left out, which the logger is told.
 
+    Args:
+        rows: what `collect` found there.
+        subset: that they are of.
+        output: the folder.
+
     Returns:
-        The files that were written; none if there are no scores.
+        The files that were written; none if there are no rows.
 
     Raises:
         EncodeError, OSError: if one cannot be written.
     """
-    rows = collect(output, subset)
     if not rows:
         return []
     csv_file, tables, plot = (output / f"scores-{subset}.{ending}" for ending in ("csv", "md", "png"))

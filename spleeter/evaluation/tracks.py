@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ DEFAULT_SUBSET = "test"
 MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
+
+_NATURAL_STEMS = frozenset({MIXTURE, VOCALS, ACCOMPANIMENT})
+"""A folder with one of these is a track, whatever is to be scored; an album of songs has none."""
 
 _MUSDB_ENDING = ".stem.mp4"
 _MUSDB_STREAMS = (MIXTURE, "drums", "bass", "other", VOCALS)
@@ -77,7 +81,7 @@ class TrackSound:
     references: Waveform
 
 
-def find_tracks(root: Path, subset: str | None = None) -> list[Track]:
+def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str] = ()) -> list[Track]:
     """List the tracks of a data set, sorted by name.
 
     A track is a musdb18 file (`*.stem.mp4`, of five streams), or a folder that holds one sound file per stem, named
@@ -86,30 +90,59 @@ def find_tracks(root: Path, subset: str | None = None) -> list[Track]:
     Args:
         root: the data set's folder.
         subset: the folder in it to take; None takes `test` if there are tracks in it, else those in `root` itself.
+        instruments: that are to be scored. Only a folder with one of them, or with a mixture, vocals or an
+            accompaniment, is a track.
 
     Raises:
-        EvaluationError: if there are none, or a stem is there twice.
+        EvaluationError: if there are none, or a stem or a track is there twice.
     """
+    telling = _NATURAL_STEMS.union(instruments)
     if not root.is_dir():
         raise EvaluationError(f"there is no folder {display_name(root)}")
     if subset is not None and not is_file_name_part(subset):
         raise EvaluationError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
     folder, name = root / (subset or DEFAULT_SUBSET), subset or DEFAULT_SUBSET
     try:
-        tracks = list(_tracks_in(folder, name)) if folder.is_dir() else []
+        tracks = list(_tracks_in(folder, name, telling)) if folder.is_dir() else []
         if not tracks and subset is None:
-            folder, tracks = root, list(_tracks_in(root, name))
+            folder, tracks = root, list(_tracks_in(root, name, telling))
+        subsets = [] if tracks else _subsets(root, telling)
     except OSError as error:
         raise EvaluationError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
+    if subsets:
+        found = ", ".join(map(display_name, subsets))
+        raise EvaluationError(
+            f"no tracks with stems in {display_name(folder)}, but there are tracks in {found}: "
+            f"choose --subset {display_name(subsets[0])}"
+        )
     if not tracks:
         raise EvaluationError(
             f"no tracks with stems in {display_name(folder)}: a track is a musdb18 file (NAME.stem.mp4) or a folder "
             "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset (test/NAME)"
         )
+    _check_names(folder, tracks)
     return tracks
 
 
-def _tracks_in(folder: Path, subset: str) -> Iterator[Track]:
+def _subsets(root: Path, telling: AbstractSet[str]) -> list[str]:
+    """The names of the folders in which there are tracks."""
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [folder.name for folder in folders if any(_tracks_in(folder, folder.name, telling))]
+
+
+def _check_names(folder: Path, tracks: Iterable[Track]) -> None:
+    """Refuse two tracks of one name, a file and a folder: their scores would be in the same file."""
+    paths: dict[str, Path] = {}
+    for track in tracks:
+        if (first := paths.setdefault(track.name, track.path)) != track.path:
+            both = " and ".join(display_name(path.name) for path in (first, track.path))
+            raise EvaluationError(
+                f"{display_name(folder)} holds {display_name(track.name)} twice, as {both}; keep one of them"
+            )
+
+
+def _tracks_in(folder: Path, subset: str, telling: AbstractSet[str]) -> Iterator[Track]:
+    """The tracks of a folder; a folder in it is one only if it holds a sound with one of the names `telling` so."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -117,18 +150,19 @@ def _tracks_in(folder: Path, subset: str) -> Iterator[Track]:
             mixture, *stems = (Sound(path, stream) for stream in range(len(_MUSDB_STREAMS)))
             named = dict(zip(_MUSDB_STREAMS[1:], stems, strict=True))
             yield Track(path.name.removesuffix(_MUSDB_ENDING), subset, path, named, mixture)
-        elif path.is_dir() and (sounds := _sounds_in(path)):
+        elif path.is_dir() and (sounds := _sounds_in(path, telling)):
             folder_mixture = sounds.pop(MIXTURE, None)
             if sounds:
                 yield Track(path.name, subset, path, sounds, folder_mixture)
 
 
-def _sounds_in(folder: Path) -> dict[str, Sound]:
-    """The sound files of a folder, by their names without the extension."""
+def _sounds_in(folder: Path, telling: AbstractSet[str]) -> dict[str, Sound]:
+    """The sound files of a track's folder, by their names without the extension; none if it is no track's."""
+    paths = [path for path in sorted(folder.iterdir()) if _may_be_stem(path)]
+    if telling.isdisjoint(path.stem for path in paths):
+        return {}
     sounds: dict[str, Sound] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SOUND_EXTENSIONS or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in paths:
         if path.stem in sounds:
             raise EvaluationError(
                 f"{display_name(folder)} holds {path.stem} twice, as {sounds[path.stem].path.name} and {path.name}; "
@@ -136,6 +170,12 @@ def _sounds_in(folder: Path) -> dict[str, Sound]:
             )
         sounds[path.stem] = Sound(path)
     return sounds
+
+
+def _may_be_stem(path: Path) -> bool:
+    """Whether it is a sound file, and not one of musdb18, which is a whole track."""
+    is_sound = path.suffix.lower() in SOUND_EXTENSIONS and not path.name.endswith(_MUSDB_ENDING)
+    return is_sound and not path.name.startswith(".") and path.is_file()
 
 
 def load_track(

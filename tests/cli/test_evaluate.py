@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 import soundfile
 
 from spleeter.__main__ import entrypoint
+from spleeter.configuration import Configuration
+from spleeter.evaluation import evaluate as evaluation
 from tests.conftest import synthetic_music
 
 RATE = 44100
@@ -112,6 +115,24 @@ def test_a_broken_track_fails_alone(run: Run, tiny_model: Path, songs: Path, out
     assert names(out) == metrics("tiny", TRACKS[1]) | REPORT
 
 
+def test_a_warning_is_given_once(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    broken = out / "metrics" / "other" / "test" / "broken.json"
+    broken.parent.mkdir(parents=True)
+    broken.touch()
+    result = run("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
+    assert result.returncode == 0
+    assert result.stderr.count("broken.json") == 1
+
+
+def test_a_method_has_the_whole_name_of_its_model(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    folder, file = out.with_name("tiny.v2"), out.with_name("my.model.json")
+    shutil.copytree(tiny_model, folder)
+    file.write_text(Configuration.load(folder).to_json(), encoding="utf-8")
+    for model in (folder, file):
+        run("--mus_dir", songs, "-p", model, "-o", out, "-q", "fast", "--no-audio")
+    assert {path.name for path in (out / "metrics").iterdir()} == {"tiny.v2-fast", "my.model-fast"}
+
+
 def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
     for arguments, said in [
         (("--mus_dir", songs / "nowhere"), "there is no folder"),
@@ -134,14 +155,35 @@ def test_help_names_the_options(run: Run) -> None:
         assert option in usage.stdout
 
 
+@pytest.mark.parametrize(("step", "n_kept"), [("load_track", 0), ("score", 1)])
+def test_a_signal_is_heard_while_the_last_track_is_read_or_scored(
+    run: Run, tiny_model: Path, songs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, step: str, n_kept: int
+) -> None:
+    shutil.rmtree(songs / "test" / TRACKS[1])
+    usual = getattr(evaluation, step)
+
+    def interrupted(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return usual(*arguments)
+
+    monkeypatch.setattr(evaluation, step, interrupted)
+    result = run("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
+    assert (result.returncode, result.stdout) == (130, "")
+    assert "interrupted" in result.stderr
+    assert names(out) == metrics("tiny", *TRACKS[:n_kept])
+
+
 def test_interrupted_it_keeps_what_is_whole_and_goes_on(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+    tracks = [*TRACKS, "more 1", "more 2", "more 3"]  # enough of them that it is in the midst of it
+    for track in tracks[2:]:
+        shutil.copytree(songs / "test" / TRACKS[0], songs / "test" / track)
     arguments = ["--mus_dir", str(songs), "-p", str(tiny_model), "-o", str(out), "--no-audio"]
     process = subprocess.Popen([sys.executable, "-m", "spleeter", "evaluate", *arguments], stderr=subprocess.PIPE)
-    while process.poll() is None and not names(out) & metrics("tiny", *TRACKS) - {"metrics/tiny/settings.json"}:
+    while process.poll() is None and not names(out) & metrics("tiny", *tracks) - {"metrics/tiny/settings.json"}:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
     stderr = process.communicate(timeout=60)[1].decode()
-    assert process.returncode in (0, 130), stderr  # 0 if the last track was through already
-    assert names(out) <= metrics("tiny", *TRACKS) | REPORT
+    assert process.returncode == 130, stderr
+    assert names(out) < metrics("tiny", *tracks)
     assert run(*arguments).returncode == 0
-    assert names(out) == metrics("tiny", *TRACKS) | REPORT
+    assert names(out) == metrics("tiny", *tracks) | REPORT

@@ -17,7 +17,7 @@ from spleeter.errors import EvaluationError
 from spleeter.evaluation.evaluate import Method, evaluate, plan, run
 from spleeter.evaluation.scores import FRAME_METRICS, read
 from spleeter.evaluation.tracks import Track, find_tracks
-from spleeter.separator import Separator
+from spleeter.separator import Progress, Separator
 from tests.evaluation.conftest import NAMES, RATE, made_up, sixteen_bits, write_track
 
 STEMS = sixteen_bits(0.1 * made_up(4, 3 * RATE)[0])
@@ -94,9 +94,24 @@ def test_scores_of_another_configuration_are_not_mixed_in(
 ) -> None:
     evaluate(tracks[:1], [mask], out, keep_audio=False)
     with_mwf = Configuration.load({**Configuration.load(tiny_model).to_dict(), "MWF": True})
-    with pytest.raises(EvaluationError, match="choose another output folder"):
+    with pytest.raises(EvaluationError, match=r"choose another name \(--method\) or another output folder"):
         plan(tracks, [Method("mask", Separator(with_mwf, device="cpu"))], out)
     assert evaluate(tracks[:1], [Method("mwf", Separator(with_mwf, device="cpu"))], out, keep_audio=False) == []
+
+
+def test_scores_of_another_precision_are_not_mixed_in(
+    tracks: list[Track], mask: Method, out: Path, tiny_model: Path
+) -> None:
+    plan(tracks, [mask], out)
+    half = Separator(tiny_model, device="cpu", precision="bfloat16")
+    with pytest.raises(EvaluationError, match="made with other settings"):
+        plan(tracks, [Method("mask", half)], out)
+
+
+def test_settings_that_cannot_be_read(tracks: list[Track], mask: Method, out: Path) -> None:
+    (out / "metrics" / "mask" / "settings.json").mkdir(parents=True)
+    with pytest.raises(EvaluationError, match=r"cannot read .*settings\.json"):
+        plan(tracks, [mask], out)
 
 
 def test_a_broken_track_fails_alone(
@@ -121,7 +136,7 @@ def test_instruments_that_tracks_lack(
 
 
 def test_no_instrument_left(mask: Method, out: Path, tmp_path: Path) -> None:
-    write_track(tmp_path / "songs" / "song", STEMS, ("guitar", "flute"))
+    write_track(tmp_path / "songs" / "song", STEMS, ("guitar", "flute", "mixture"))
     with pytest.raises(EvaluationError, match="no track has any of these stems"):
         plan(find_tracks(tmp_path / "songs"), [mask], out)
 
@@ -148,3 +163,20 @@ def test_an_interruption_leaves_whole_files(tracks: list[Track], mask: Method, o
         run(plan(tracks, [mask], out), keep_audio=False, announce=announce)
     assert files(out) == {"metrics/mask/settings.json", "metrics/mask/test/song 0.json"}
     assert [job.track.name for job in plan(tracks, [mask], out)] == ["song 1"]
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_an_interruption_before_separating_or_scoring_leaves_nothing_of_the_track(
+    tracks: list[Track], mask: Method, out: Path, share: int
+) -> None:
+    @contextmanager
+    def announce(name: str) -> Iterator[Progress]:
+        def tell(done: int, total: int | None) -> None:
+            if done == share * len(STEMS[0]):
+                raise KeyboardInterrupt
+
+        yield tell
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(tracks, [mask], out), announce=announce)
+    assert files(out) == {"metrics/mask/settings.json"}

@@ -31,7 +31,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_the_files(output: Path, caplog: pytest.LogCaptureFixture) -> None:
-    files = write_report(output, "test")
+    files = write_report(collect(output, "test"), "test", output)
     assert [file.name for file in files] == ["scores-test.csv", "scores-test.md", "scores-test.png"]
     assert files[2].read_bytes().startswith(b"\x89PNG")
     assert not caplog.text
@@ -43,7 +43,7 @@ def test_the_files(output: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_line_for_each_method(output: Path) -> None:
-    lines = write_report(output, "test")[1].read_text(encoding="utf-8").splitlines()
+    lines = write_report(collect(output, "test"), "test", output)[1].read_text(encoding="utf-8").splitlines()
     tables = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert tables[0][:6] == ["method", "tracks", "vocals SDR", "vocals SIR", "vocals SAR", "vocals ISR"]
     assert tables[2] == ["mask", "3", *["3.25"] * 8]  # of 1.5 and 5
@@ -83,10 +83,10 @@ def test_without_matplotlib_all_else_is_written(
     output: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert [file.suffix for file in write_report(output, "test")] == [".csv", ".md"]
+    assert [file.suffix for file in write_report(collect(output, "test"), "test", output)] == [".csv", ".md"]
     assert "pip install spleeter[plot]" in caplog.text
 
 
 def test_nothing_evaluated_nothing_written(tmp_path: Path) -> None:
-    assert write_report(tmp_path, "test") == []
+    assert write_report(collect(tmp_path, "test"), "test", tmp_path) == []
     assert not list(tmp_path.iterdir())

@@ -117,6 +117,41 @@ def test_a_stem_that_is_there_twice(tmp_path: Path) -> None:
         find_tracks(tmp_path)
 
 
+def test_a_track_that_is_there_twice(tmp_path: Path) -> None:
+    (tmp_path / "song.stem.mp4").touch()
+    write_track(tmp_path / "song", STEMS)
+    with pytest.raises(EvaluationError, match=r"holds song twice, as song and song\.stem\.mp4"):
+        find_tracks(tmp_path)
+
+
+def test_songs_are_no_stems(tmp_path: Path) -> None:
+    write_track(tmp_path / "album", STEMS, ("01 one", "02 two"))
+    write_track(tmp_path / "album" / "extras", STEMS, ("01 one",))
+    soundfile.write(tmp_path / "album" / "01 one.flac", STEMS[0], RATE)
+    with pytest.raises(EvaluationError, match="no tracks"):
+        find_tracks(tmp_path)
+    write_track(tmp_path / "song", STEMS)
+    assert [track.name for track in find_tracks(tmp_path)] == ["song"]
+
+
+def test_any_stem_that_is_to_be_scored_makes_a_track(tmp_path: Path) -> None:
+    write_track(tmp_path / "song", STEMS, ("piano", "guitar"))
+    with pytest.raises(EvaluationError, match="no tracks"):
+        find_tracks(tmp_path, instruments=("vocals", "drums"))
+    (track,) = find_tracks(tmp_path, instruments=("vocals", "piano"))
+    assert set(track.stems) == {"piano", "guitar"}
+
+
+def test_tracks_of_another_subset_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.stem.mp4").touch()
+    (tmp_path / "train" / "b.stem.mp4").touch()
+    for subset in (None, "valid"):
+        with pytest.raises(EvaluationError, match=r"no tracks .* there are tracks in train: choose --subset train"):
+            find_tracks(tmp_path, subset)
+    assert [track.name for track in find_tracks(tmp_path, "train")] == ["a", "b"]
+
+
 def test_no_tracks_say_what_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="there is no folder"):
         find_tracks(tmp_path / "nowhere")
