@@ -58,11 +58,12 @@ def separate(
     device: str = "auto",
     program: Sequence[object] = (sys.executable, "-m", "spleeter"),
     environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Usage:
     """Run `spleeter separate` on one song; the stems are thrown away once they are known to be whole."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ["-p", model.descriptor, "-c", codec, "-o", folder, *_device(device)]
-        usage = run([*program, "separate", *options, song], environment)
+        arguments = ["-p", model.descriptor, "-c", codec, "-o", folder, *_device(device), *options, song]
+        usage = run([*program, "separate", *arguments], environment)
         _check(Path(folder, song.stem), song, codec)
     return usage
 

@@ -22,9 +22,9 @@ from spleeter.spectral.stft import chunk_length, n_frames
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
 
-_SEGMENTS_PER_WIENER_GROUP = 2
-"""The Wiener filter's statistics are taken over as much of a song, 24 s in the released models. Longer groups are no
-better, and all of a group has to be held."""
+_SEGMENTS_OF_STATISTICS = {"exact": 4, "usual": 1}
+"""What the Wiener filter takes its statistics over, and what has to be held: 48 s, to be the original's for songs of
+that length, or 12, because longer groups are no better."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Separation:
         if device.type == "cpu":
             keep_freed_memory()
         self._tiling = tiling or Tiling.of(configuration.T)
-        n_wiener_hops = -(-_SEGMENTS_PER_WIENER_GROUP * configuration.T // self._tiling.hop)
+        n_segments = _SEGMENTS_OF_STATISTICS["exact" if exact else "usual"]
+        n_wiener_hops = max(1, round(n_segments * configuration.T / self._tiling.hop))
         self._group_size = n_wiener_hops if mwf else HOPS_AT_ONCE[device.type]
         self._separator = GroupSeparator(configuration, network, device, mwf, precision, self._tiling, exact)
         self._compute = BatchWorker(self._separator, lambda group: group.n_hops, self._separator.capacity)

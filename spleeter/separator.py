@@ -59,7 +59,7 @@ class Separator:
         bandwidth: how high the stems reach, "11k", "16k" or "full". None is "full" for "spleeter:NAME", and what the
             configuration says for any other.
         exact: give the original's samples, its configuration as it is; without `quality`, `bandwidth` and any other
-            `precision`. With the Wiener filter, the original's for songs up to 24 s: in longer ones it filters the
+            `precision`. With the Wiener filter, the original's for songs up to 48 s: in longer ones it filters the
             whole, which this package does in blocks.
 
     Raises:

@@ -91,8 +91,10 @@ def _separation_rows(separations: Mapping[str, list[Figures]]) -> list[Row]:
 def _commands(setting: Setting, peers: Path, song: Path) -> dict[str, Callable[[], Usage]]:
     model, environment = Model("spleeter:2stems", "2 stems"), _environment(peers)
     original = [peers / "original/bin/spleeter"]
+    ours = partial(processes.separate, model, song, device=setting.options.device, environment=environment)
     return {
-        _OURS: partial(processes.separate, model, song, device=setting.options.device, environment=environment),
+        _OURS: partial(ours, options=["--exact"]),
+        "ours as by default": ours,
         "original": partial(processes.separate, model, song, program=original, environment=environment),
     }
 

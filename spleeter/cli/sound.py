@@ -27,11 +27,17 @@ ModelOption: TypeAlias = Annotated[
     ),
 ]
 MwfOption: TypeAlias = Annotated[
-    bool, Option("--mwf", help="Use multichannel Wiener filtering, as balanced and best quality do anyway.")
+    bool, Option("--mwf", help="Use multichannel Wiener filtering, as balanced and best do anyway.")
 ]
 QualityOption: TypeAlias = Annotated[
     Literal["fast", "balanced", "best"] | None,
-    Option("--quality", "-q", help="What to spend on the stems.", show_default="balanced"),
+    Option(
+        "--quality",
+        "-q",
+        help="What to spend on the stems. fast: masks alone; balanced: segments cross-faded, and the Wiener filter; "
+        "best: and four layers of segments.",
+        show_default="balanced",
+    ),
 ]
 OverlapOption: TypeAlias = Annotated[
     float | None,
