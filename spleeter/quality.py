@@ -65,7 +65,7 @@ class Quality:
 
 PRESETS: Mapping[str, Quality] = {
     "fast": Quality(),
-    "balanced": Quality(overlap=0.125, mwf=True),
+    "balanced": Quality(overlap=0.0625, mwf=True),
     "best": Quality(overlap=0.5, shifts=2, mwf=True),
 }
 
