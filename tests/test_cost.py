@@ -113,7 +113,7 @@ def test_the_last_of_average_masks_is_not_synthesised() -> None:
 
 
 def test_what_the_usual_quality_costs_beyond_the_original() -> None:
-    """A fifteenth more segments, and of the network nothing else; the filter's tensors are many, but none is large."""
+    """A fifteenth more segments, and nothing else of the network; the filter's tensors are many but none is large."""
     filters = {"type": "unet.unet", "params": {"conv_n_filters": [4, 8, 8, 8, 8, 8]}}
     plain = cost_of_a_hop("spleeter:2stems", model=filters, mask_extension="average")
     usual = cost_of_a_hop("spleeter:2stems", Quality.preset("balanced"), model=filters, mask_extension="average")

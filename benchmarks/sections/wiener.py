@@ -34,7 +34,7 @@ def run(setting: Setting) -> list[Table]:
             [row for n_stems in (2, 4) for row in _rows(setting, n_stems, rounds)],
             [
                 f"{_FRAMES} frames of {_BINS} bins in stereo, noise, with estimates below bin {_F}; on the CPU. "
-                f"norbert is given all of it, as by the original; ours filters what has estimates, {_PART} frames a part."
+                f"norbert is given all of it, as by the original; ours filters in parts what has estimates."
             ],
         )
     ]
