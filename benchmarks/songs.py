@@ -50,15 +50,7 @@ class Songs:
 
 def write(path: Path, blocks: Iterable[Waveform], encoding: Encoding, sample_rate: int = SAMPLE_RATE) -> None:
     """Write a stereo file as the package itself does."""
-    writer = AudioAdapter.default().create(path, sample_rate, 2, encoding)
-    try:
-        for block in blocks:
-            writer.write(block)
-        writer.close()
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise
+    AudioAdapter.default().create(path, sample_rate, 2, encoding).write_all(blocks)
 
 
 def read(path: Path) -> Iterator[Waveform]:

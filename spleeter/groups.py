@@ -132,10 +132,11 @@ class GroupSeparator:
 
     def empty_carry(self) -> Carry:
         """What is carried into a song's first group."""
-        length, step = self._configuration.frame_length, self._configuration.frame_step
-        nothing = torch.zeros((), device=self._device)
-        samples = empty_carry((self._n_synthesised, self._configuration.n_channels), length, step, nothing)
-        return Carry(samples, self._no_estimates(self._tiling.n_ahead))
+        keys, nothing = self._configuration, torch.zeros((), device=self._device)
+        waveforms = self._n_synthesised, keys.n_channels
+        samples = empty_carry(waveforms, keys.frame_length, keys.frame_step, nothing)
+        shape = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
+        return Carry(samples, torch.zeros(shape, device=self._device))
 
     def faded_out(self, carry: Carry, n_hops: int) -> Separated:
         """Hops of digital silence: their stems are what is carried into them, and then silent."""
@@ -147,11 +148,6 @@ class GroupSeparator:
     def _wait_for_room(self) -> None:
         while len(self._launched) >= _LAUNCHES_AHEAD:
             self._launched.popleft().synchronize()
-
-    def _no_estimates(self, frames: int) -> Tensor:
-        keys = self._configuration
-        shape = len(keys.instrument_list), keys.n_channels, frames, keys.F
-        return torch.zeros(shape, device=self._device)
 
     def _part(self, group: Group, first: int, n_hops: int) -> Tensor:
         """What the segments of some of a group's hops reach over, on the device."""

@@ -66,9 +66,9 @@ class Selection:
 
     def shares_out(self, instruments: Sequence[str]) -> bool:
         """Whether the outputs sum to the mixture, if the instruments do."""
-        contained = [*self.stems, *(part for parts in self.mixes.values() for part in parts)]
+        mentions, contained = self._mentions(), self._contained()
         is_whole = self.residual is not None or set(contained) == set(instruments)
-        return is_whole and len(set(contained)) == len(contained)
+        return is_whole and len(contained) == len(mentions)
 
     def apply(self, mixture: Waveform, stems: Mapping[str, Waveform]) -> dict[str, Waveform]:
         """Make the outputs (samples, channels) from a mixture and all its stems."""
@@ -80,7 +80,11 @@ class Selection:
 
     def _contained(self) -> list[str]:
         """Every instrument that an output contains, once."""
-        return list(dict.fromkeys([*self.stems, *(part for parts in self.mixes.values() for part in parts)]))
+        return list(dict.fromkeys(self._mentions()))
+
+    def _mentions(self) -> list[str]:
+        """The instruments of each output, one output after the other."""
+        return [*self.stems, *(part for parts in self.mixes.values() for part in parts)]
 
 
 def _sum(waveforms: Iterator[Waveform]) -> Waveform:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import TracebackType
@@ -85,6 +85,21 @@ class AudioWriter(ABC):
     @abstractmethod
     def abort(self) -> None:
         """Throw everything away. Never raises; may be called twice and after errors."""
+
+    def write_all(self, blocks: Iterable[Waveform]) -> None:
+        """Write blocks, complete the file and move it to its path; nothing is left behind on an error.
+
+        Raises:
+            EncodeError: as the others do.
+        """
+        try:
+            for block in blocks:
+                self.write(block)
+            self.close()
+            self.commit()
+        except BaseException:
+            self.abort()
+            raise
 
 
 class AudioAdapter(ABC):

@@ -91,15 +91,9 @@ class PyAVAudioAdapter(AudioAdapter):
                 f"a waveform must be floats of shape (samples, channels), not {data.dtype} of shape {data.shape}"
             )
         encoding = Encoding(codec_of(path) if codec is None else parse_codec(codec), bitrate)
+        slices = (data[begin : begin + _SLICE] for begin in range(0, len(data), _SLICE))
         writer = self.create(path, sample_rate, data.shape[1], encoding)
-        try:
-            for begin in range(0, len(data), _SLICE):
-                writer.write(data[begin : begin + _SLICE].astype(np.float32, copy=False))
-            writer.close()
-            writer.commit()
-        except BaseException:
-            writer.abort()
-            raise
+        writer.write_all(part.astype(np.float32, copy=False) for part in slices)
         if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
             logger.warning("%s: %d samples beyond full scale", display_name(path), n_beyond)
 

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from spleeter.audio.codec import Codec
 from spleeter.catalogue.songs import Failure, Song
-from spleeter.errors import OutputError, SpleeterError
+from spleeter.errors import OutputError
 from spleeter.output import output_paths, picture_path
-from spleeter.utils.logging import logger
+from spleeter.utils.logging import tell_failure
 from spleeter.utils.names import display_name
 
 _Outcome: TypeAlias = tuple[int, Failure | BaseException | None]
@@ -141,16 +141,6 @@ def _next(outcomes: SimpleQueue[_Outcome]) -> tuple[int, Failure | None]:
 def _failure_of(separate: Callable[[Job], object], job: Job) -> Failure | None:
     try:
         separate(job)
-    except SpleeterError as error:
-        return _failure(job.song, str(error))
     except Exception as error:
-        return _failure(job.song, f"unexpected {type(error).__name__}: {error}")
+        return Failure(job.song, tell_failure(error, display_name(job.song)))
     return None
-
-
-def _failure(song: Path, reason: str) -> Failure:
-    reason, name = " ".join(reason.split()), display_name(song)
-    reason = reason if name in reason else f"{name}: {reason}"
-    logger.error(reason)
-    logger.debug("details of the failure", exc_info=True)
-    return Failure(song, reason)

@@ -10,7 +10,7 @@ from typer import Exit, Option, echo
 
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.progress import BatchProgress, download_bar
+from spleeter.cli.progress import BatchProgress, fetch_model
 from spleeter.cli.sound import (
     BandwidthOption,
     DeviceOption,
@@ -92,7 +92,6 @@ def evaluate(
     sound = Sound(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.evaluation.tracks import find_tracks
-    from spleeter.model.provider import ModelProvider
 
     with wrong_usage():
         configuration = sound.configuration()
@@ -105,9 +104,7 @@ def evaluate(
         jobs = plan(tracks, [evaluated], output_path)
     failures = []
     if jobs:
-        provider = ModelProvider.default()
-        with download_bar(provider, configuration.model_dir):
-            provider.get(configuration.model_dir)
+        fetch_model(configuration.model_dir)
         tell_on_terminal(f"{evaluated.name} on {evaluated.separator.device}")
         interruption = Interruption()
         bars = BatchProgress(len(jobs), interruption.check)

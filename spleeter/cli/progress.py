@@ -73,6 +73,15 @@ def _bars() -> Progress:
     )
 
 
+def fetch_model(name: str) -> None:
+    """Have a model at hand, downloaded if need be. Raises ModelError."""
+    from spleeter.model.provider import ModelProvider
+
+    provider = ModelProvider.default()
+    with download_bar(provider, name):
+        provider.get(name)
+
+
 @contextmanager
 def download_bar(provider: ModelProvider, name: str) -> Iterator[None]:
     """Show how far `provider` has come with downloading model `name`; nothing where there is no terminal."""

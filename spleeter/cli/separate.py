@@ -12,7 +12,7 @@ from typer import Argument, BadParameter, Exit, Option, echo
 from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.progress import BatchProgress, download_bar
+from spleeter.cli.progress import BatchProgress, fetch_model
 from spleeter.cli.sound import (
     BandwidthOption,
     DeviceOption,
@@ -150,7 +150,6 @@ def separate(
     from spleeter.audio.codec import Encoding
     from spleeter.catalogue.jobs import plan, run, songs_at_once
     from spleeter.catalogue.songs import find_songs
-    from spleeter.model.provider import ModelProvider
     from spleeter.output import check_clip
     from spleeter.pictures import require_matplotlib
     from spleeter.selection import Selection
@@ -173,9 +172,7 @@ def separate(
     if todo:
         with wrong_usage():
             separator = sound.separator(configuration)
-        provider = ModelProvider.default()
-        with download_bar(provider, configuration.model_dir):
-            provider.get(configuration.model_dir)
+        fetch_model(configuration.model_dir)
         separator.load()
         tell_on_terminal(f"{params_filename} on {separator.device}")
         interruption = Interruption()

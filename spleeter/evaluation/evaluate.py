@@ -14,7 +14,7 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.errors import EvaluationError, SpleeterError
+from spleeter.errors import EvaluationError
 from spleeter.evaluation.bss_eval import bss_eval
 from spleeter.evaluation.frames import silent_frames
 from spleeter.evaluation.report import METRICS_FOLDER
@@ -23,7 +23,7 @@ from spleeter.evaluation.sdr import sdr, si_sdr
 from spleeter.evaluation.tracks import Track, load_track
 from spleeter.separator import Progress, Separator
 from spleeter.types import Waveform
-from spleeter.utils.logging import logger
+from spleeter.utils.logging import logger, tell_failure
 from spleeter.utils.names import display_name, is_file_name_part
 
 AUDIO_FOLDER = "audio"
@@ -142,7 +142,7 @@ def run(
             with (announce or _quietly)(job.track.name) as progress:
                 _evaluate_track(job, adapter, keep_audio, progress)
         except Exception as error:  # this track fails alone, whatever it is
-            failures.append(_failure(job, error))
+            failures.append(Failure(job, tell_failure(error, display_name(job.track.name))))
     return failures
 
 
@@ -247,25 +247,9 @@ def _tell_silence(job: Job, references: Waveform, estimates: Waveform, sample_ra
 def _save(path: Path, stem: Waveform, sample_rate: int) -> None:
     """Write a stem as it is, in 32-bit floats."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = AudioAdapter.default().create(path, sample_rate, stem.shape[1], Encoding(Codec.WAV, bit_depth=32))
-    try:
-        writer.write(stem)
-        writer.close()
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise
+    encoding = Encoding(Codec.WAV, bit_depth=32)
+    AudioAdapter.default().create(path, sample_rate, stem.shape[1], encoding).write_all([stem])
 
 
 def _quietly(name: str) -> AbstractContextManager[None]:
     return nullcontext()
-
-
-def _failure(job: Job, error: Exception) -> Failure:
-    """Tell the logger why a track failed."""
-    reason = str(error) if isinstance(error, SpleeterError) else f"unexpected {type(error).__name__}: {error}"
-    reason, name = " ".join(reason.split()), display_name(job.track.name)
-    reason = reason if name in reason else f"{name}: {reason}"
-    logger.error(reason)
-    logger.debug("details of the failure", exc_info=True)
-    return Failure(job, reason)

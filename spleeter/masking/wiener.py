@@ -114,7 +114,7 @@ def _floor(power: Tensor, model: SpatialModel) -> Tensor:
     """What is added to the diagonal of matrices of so much power (frames, bins), so that they can be inverted."""
     if model.floor is not None:
         return model.floor.expand(power.shape)
-    return (_OWN_SHARE * power).clamp_(min=torch.finfo(power.dtype).tiny ** 0.5)  # whose square is not yet zero
+    return (_OWN_SHARE * power).clamp_(min=_SMALLEST)
 
 
 def _filtered(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
