@@ -13,7 +13,9 @@
     │   ├── DecodeError          reading it failed
     │   └── EncodeError          writing it failed
     ├── OutputError              the requested outputs cannot be written: names, paths, conflicts
-    └── EvaluationError          there are no tracks with stems, or theirs cannot be scored
+    ├── DatasetError             a data set cannot be used: no tracks, songs with problems
+    ├── TrainingError            a training cannot start, or cannot go on
+    └── EvaluationError          estimates cannot be scored
 
 The message of each is one line for a person: what was wrong, where, what to do.
 """
@@ -71,5 +73,13 @@ class OutputError(SpleeterError):
     """The requested outputs contradict each other, or would overwrite something."""
 
 
+class DatasetError(SpleeterError):
+    """A data set cannot be used: there are no tracks with stems, or its songs have problems."""
+
+
+class TrainingError(SpleeterError):
+    """A training cannot start as it is asked for, or cannot go on."""
+
+
 class EvaluationError(SpleeterError):
-    """Tracks with stems are not there, or cannot be scored."""
+    """Estimates cannot be scored."""

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "spleeter"
 GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
 FILES = {"audio", "model.provider", "model.tensorflow"}
 TORCH = {"device", "transfer", "spectral", "masking", "model"}
-AROUND = {"selection", "quality", "output", "pictures"}
+AROUND = {"selection", "quality", "output", "pictures", "tracks"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
     "errors": set(),
@@ -34,12 +34,14 @@ ALLOWED: dict[str, set[str]] = {
     "quality": GROUND,
     "output": GROUND | {"audio"},
     "pictures": GROUND | {"audio"},
+    "tracks": GROUND | {"audio"},
     "groups": GROUND | TORCH,
     "separation": GROUND | TORCH | {"groups"},
     "separator": GROUND | FILES | TORCH | AROUND | {"separation"},
-    "evaluation": GROUND | FILES | TORCH | {"separator"},
+    "training": GROUND | FILES | TORCH | {"tracks"},
+    "evaluation": GROUND | FILES | TORCH | {"tracks", "separator"},
     "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "evaluation", "catalogue"},
+    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "training", "evaluation", "catalogue"},
     "__main__": {"cli"},
 }
 WITHOUT_TORCH = GROUND | FILES | AROUND

@@ -91,7 +91,7 @@ def evaluate(
     configure_messages(verbose)
     sound = Sound(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     from spleeter.audio.adapter import AudioAdapter
-    from spleeter.evaluation.tracks import find_tracks
+    from spleeter.tracks import find_tracks
 
     with wrong_usage():
         configuration = sound.configuration()

@@ -20,8 +20,8 @@ from spleeter.evaluation.frames import silent_frames
 from spleeter.evaluation.report import METRICS_FOLDER
 from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json, write_whole
 from spleeter.evaluation.sdr import sdr, si_sdr
-from spleeter.evaluation.tracks import Track, load_track
 from spleeter.separator import Progress, Separator
+from spleeter.tracks import Track, load_track
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger, tell_failure
 from spleeter.utils.names import display_name, is_file_name_part

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from spleeter.errors import DecodeError, EvaluationError
-from spleeter.evaluation.tracks import MIXTURE, Track, find_tracks, load_track
+from spleeter.errors import DatasetError, DecodeError
+from spleeter.tracks import MIXTURE, Track, find_tracks, load_track
 from tests.evaluation.conftest import NAMES, RATE, made_up, musdb_file, sixteen_bits, write_track
 
 STEMS = sixteen_bits(0.1 * made_up(4, 3000)[0])
@@ -99,7 +99,7 @@ def test_other_rates_and_channels(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_stems_that_differ_in_length(tmp_path: Path) -> None:
     folder = write_track(tmp_path / "song", STEMS)
     soundfile.write(folder / "bass.wav", STEMS[2, :-1], RATE)
-    with pytest.raises(EvaluationError, match=r"song: they differ in length: bass 2999, drums 3000"):
+    with pytest.raises(DatasetError, match=r"song: they differ in length: bass 2999, drums 3000"):
         load(find_tracks(tmp_path)[0], "vocals", "bass")
 
 
@@ -113,14 +113,14 @@ def test_a_broken_file(tmp_path: Path) -> None:
 def test_a_stem_that_is_there_twice(tmp_path: Path) -> None:
     folder = write_track(tmp_path / "song", STEMS)
     soundfile.write(folder / "bass.flac", STEMS[2], RATE)
-    with pytest.raises(EvaluationError, match=r"holds bass twice, as bass\.flac and bass\.wav"):
+    with pytest.raises(DatasetError, match=r"holds bass twice, as bass\.flac and bass\.wav"):
         find_tracks(tmp_path)
 
 
 def test_a_track_that_is_there_twice(tmp_path: Path) -> None:
     (tmp_path / "song.stem.mp4").touch()
     write_track(tmp_path / "song", STEMS)
-    with pytest.raises(EvaluationError, match=r"holds song twice, as song and song\.stem\.mp4"):
+    with pytest.raises(DatasetError, match=r"holds song twice, as song and song\.stem\.mp4"):
         find_tracks(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_songs_are_no_stems(tmp_path: Path) -> None:
     write_track(tmp_path / "album", STEMS, ("01 one", "02 two"))
     write_track(tmp_path / "album" / "extras", STEMS, ("01 one",))
     soundfile.write(tmp_path / "album" / "01 one.flac", STEMS[0], RATE)
-    with pytest.raises(EvaluationError, match="no tracks"):
+    with pytest.raises(DatasetError, match="no tracks"):
         find_tracks(tmp_path)
     write_track(tmp_path / "song", STEMS)
     assert [track.name for track in find_tracks(tmp_path)] == ["song"]
@@ -136,7 +136,7 @@ def test_songs_are_no_stems(tmp_path: Path) -> None:
 
 def test_any_stem_that_is_to_be_scored_makes_a_track(tmp_path: Path) -> None:
     write_track(tmp_path / "song", STEMS, ("piano", "guitar"))
-    with pytest.raises(EvaluationError, match="no tracks"):
+    with pytest.raises(DatasetError, match="no tracks"):
         find_tracks(tmp_path, instruments=("vocals", "drums"))
     (track,) = find_tracks(tmp_path, instruments=("vocals", "piano"))
     assert set(track.stems) == {"piano", "guitar"}
@@ -147,21 +147,21 @@ def test_tracks_of_another_subset_are_named(tmp_path: Path) -> None:
     (tmp_path / "train" / "a.stem.mp4").touch()
     (tmp_path / "train" / "b.stem.mp4").touch()
     for subset in (None, "valid"):
-        with pytest.raises(EvaluationError, match=r"no tracks .* there are tracks in train: choose --subset train"):
+        with pytest.raises(DatasetError, match=r"no tracks .* there are tracks in train: choose --subset train"):
             find_tracks(tmp_path, subset)
     assert [track.name for track in find_tracks(tmp_path, "train")] == ["a", "b"]
 
 
 def test_no_tracks_say_what_is_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="there is no folder"):
+    with pytest.raises(DatasetError, match="there is no folder"):
         find_tracks(tmp_path / "nowhere")
-    with pytest.raises(EvaluationError, match=r"NAME\.stem\.mp4.*NAME/vocals\.wav"):
+    with pytest.raises(DatasetError, match=r"NAME\.stem\.mp4.*NAME/vocals\.wav"):
         find_tracks(tmp_path)
     write_track(tmp_path / "train" / "song", STEMS)
-    with pytest.raises(EvaluationError, match="name of a folder"):
+    with pytest.raises(DatasetError, match="name of a folder"):
         find_tracks(tmp_path, "train/../train")
-    with pytest.raises(EvaluationError, match="no tracks"):
+    with pytest.raises(DatasetError, match="no tracks"):
         find_tracks(tmp_path, "valid")
     soundfile.write(write_track(tmp_path / "only", STEMS[:0]) / f"{MIXTURE}.wav", STEMS[0], RATE)
-    with pytest.raises(EvaluationError, match="no tracks"):
+    with pytest.raises(DatasetError, match="no tracks"):
         find_tracks(tmp_path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.pyav import PyAVAudioAdapter
-from spleeter.errors import EvaluationError
+from spleeter.errors import DatasetError
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import SOUND_EXTENSIONS, display_name, is_file_name_part
@@ -94,13 +94,13 @@ def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str
             accompaniment, is a track.
 
     Raises:
-        EvaluationError: if there are none, or a stem or a track is there twice.
+        DatasetError: if there are none, or a stem or a track is there twice.
     """
     telling = _NATURAL_STEMS.union(instruments)
     if not root.is_dir():
-        raise EvaluationError(f"there is no folder {display_name(root)}")
+        raise DatasetError(f"there is no folder {display_name(root)}")
     if subset is not None and not is_file_name_part(subset):
-        raise EvaluationError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
+        raise DatasetError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
     folder, name = root / (subset or DEFAULT_SUBSET), subset or DEFAULT_SUBSET
     try:
         tracks = list(_tracks_in(folder, name, telling)) if folder.is_dir() else []
@@ -108,15 +108,15 @@ def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str
             folder, tracks = root, list(_tracks_in(root, name, telling))
         subsets = [] if tracks else _subsets(root, telling)
     except OSError as error:
-        raise EvaluationError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
+        raise DatasetError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
     if subsets:
         found = ", ".join(map(display_name, subsets))
-        raise EvaluationError(
+        raise DatasetError(
             f"no tracks with stems in {display_name(folder)}, but there are tracks in {found}: "
             f"choose --subset {display_name(subsets[0])}"
         )
     if not tracks:
-        raise EvaluationError(
+        raise DatasetError(
             f"no tracks with stems in {display_name(folder)}: a track is a musdb18 file (NAME.stem.mp4) or a folder "
             "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset (test/NAME)"
         )
@@ -136,7 +136,7 @@ def _check_names(folder: Path, tracks: Iterable[Track]) -> None:
     for track in tracks:
         if (first := paths.setdefault(track.name, track.path)) != track.path:
             both = " and ".join(display_name(path.name) for path in (first, track.path))
-            raise EvaluationError(
+            raise DatasetError(
                 f"{display_name(folder)} holds {display_name(track.name)} twice, as {both}; keep one of them"
             )
 
@@ -164,7 +164,7 @@ def _sounds_in(folder: Path, telling: AbstractSet[str]) -> dict[str, Sound]:
     sounds: dict[str, Sound] = {}
     for path in paths:
         if path.stem in sounds:
-            raise EvaluationError(
+            raise DatasetError(
                 f"{display_name(folder)} holds {path.stem} twice, as {sounds[path.stem].path.name} and {path.name}; "
                 "keep one of them"
             )
@@ -195,7 +195,7 @@ def load_track(
 
     Raises:
         DecodeError: if one of its files cannot be read.
-        EvaluationError: if they differ in length.
+        DatasetError: if they differ in length.
     """
     wanted = [track.parts(instrument) for instrument in instruments]
     needed = {name for parts in wanted for name in parts} if track.mixture else set(track.stems)
@@ -228,7 +228,7 @@ def _check_lengths(track: Track, waveforms: Mapping[str, Waveform]) -> None:
     lengths = {name: len(waveform) for name, waveform in waveforms.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise EvaluationError(f"{display_name(track.path)}: they differ in length: {told} samples; cut them alike")
+        raise DatasetError(f"{display_name(track.path)}: they differ in length: {told} samples; cut them alike")
 
 
 def _layers(track: Track) -> list[str]:
