@@ -174,6 +174,8 @@ class _UNetParams(_Frozen):
     ) = None
     conv_activation: _Activation | None = None
     deconv_activation: _Activation | None = None
+    batch_statistics: bool | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 class _BLSTMParams(_Frozen):
@@ -205,6 +207,16 @@ class ModelConfiguration(_Frozen):
     def _params_fit_type(cls, params: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
         rules = _BUILTIN_PARAMS.get(info.data.get("type", ""))
         return params if rules is None else _params(rules(**params).model_dump(exclude_none=True))
+
+
+class Augmentation(_Frozen):
+    """How training changes excerpts at random; each of these is off at 0, its default."""
+
+    gain_db: Annotated[float, Field(ge=0, le=24)] = 0.0  # each stem louder or softer by up to this
+    channel_swap: Annotated[float, Field(ge=0, le=1)] = 0.0  # probability that a stem's left and right change places
+    remix: Annotated[float, Field(ge=0, le=1)] = 0.0  # probability that a stem is taken from another excerpt
+    pitch_semitones: Annotated[float, Field(ge=0, le=12)] = 0.0  # higher or lower by up to this
+    time_stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # slower or faster by up to this share
 
 
 class Configuration(_Frozen):
@@ -249,6 +261,8 @@ class Configuration(_Frozen):
     random_seed: Annotated[_Whole, Field(ge=0)] = 0
     save_checkpoints_steps: _PositiveWhole = 150
     save_summary_steps: _PositiveWhole = 5
+    validation_chunks_per_song: _PositiveWhole = 1
+    augmentation: Augmentation = Augmentation()
 
     def __init__(self, source: str = "the given values", /, **values: Any) -> None:
         """Check `values`; `source` is where they come from, for messages.
@@ -303,8 +317,7 @@ class Configuration(_Frozen):
 
     def to_dict(self) -> dict[str, Any]:
         """All keys as the JSON has them, in new dicts and lists; `Configuration.load` undoes it."""
-        model = {"type": self.model.type, "params": self.model.params}
-        return {name: _thaw(model if name == "model" else value) for name, value in self}
+        return {name: _thaw(dict(value) if isinstance(value, _Frozen) else value) for name, value in self}
 
     def to_json(self) -> str:
         """The text of a JSON file that holds all keys."""
@@ -384,6 +397,8 @@ def _recognised(values: Mapping[str, Any], source: str) -> dict[str, Any]:
         rules = _BUILTIN_PARAMS.get(str(model.get("type", DEFAULT_MODEL_TYPE)))
         if rules is not None and isinstance(params := model.get("params"), Mapping):
             model["params"] = _known_keys(params, rules, "model.params.", source)
+    if isinstance(augmentation := known.get("augmentation"), Mapping):
+        known["augmentation"] = _known_keys(augmentation, Augmentation, "augmentation.", source)
     return known
 
 
@@ -408,6 +423,8 @@ _RULES: dict[str, str] = {
     "model_type": "must be an object",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
 }
 """The wording of pydantic's own rules, by its names for them."""
 

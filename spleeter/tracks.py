@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
@@ -66,6 +66,12 @@ class Track:
         if instrument in self.stems:
             return (instrument,)
         return tuple(name for name in self.stems if name != VOCALS) if instrument == ACCOMPANIMENT else ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The stems whose sum is the mixture: an accompaniment beside the stems it consists of does not count."""
+        parts = [name for name in self.stems if name not in (VOCALS, ACCOMPANIMENT)]
+        return tuple(name for name in self.stems if name != ACCOMPANIMENT) if parts else tuple(self.stems)
 
 
 @dataclass(frozen=True)
@@ -207,14 +213,30 @@ def load_track(
         waveforms = dict(zip(places, threads.map(reading, places.values()), strict=True))
     _check_lengths(track, waveforms)
     references = np.stack([_at_16_bits(_sum([waveforms[name] for name in parts])) for parts in wanted])
-    mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in _layers(track)])
+    mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in track.layers])
     return TrackSound(mixture, references)
+
+
+def open_sound(
+    sound: Sound,
+    adapter: AudioAdapter,
+    offset: float | None = None,
+    duration: float | None = None,
+    sample_rate: float | None = None,
+    n_channels: int | None = None,
+) -> AudioReader:
+    """Open a sound as `adapter.open` does; one of several in a file is read by the default adapter.
+
+    Raises:
+        DecodeError: if it cannot be read.
+    """
+    reads = adapter if sound.stream is None else PyAVAudioAdapter(sound.stream)
+    return reads.open(sound.path, offset, duration, sample_rate, n_channels)
 
 
 def _reader(sample_rate: int, n_channels: int, adapter: AudioAdapter) -> Callable[[Sound], Waveform]:
     def read(sound: Sound) -> Waveform:
-        reads = adapter if sound.stream is None else PyAVAudioAdapter(sound.stream)
-        with reads.open(sound.path, sample_rate=sample_rate, n_channels=n_channels) as reader:
+        with open_sound(sound, adapter, sample_rate=sample_rate, n_channels=n_channels) as reader:
             waveform = np.concatenate(list(reader.blocks()))
             if reader.source_sample_rate != sample_rate:
                 rates = reader.source_sample_rate, sample_rate
@@ -229,12 +251,6 @@ def _check_lengths(track: Track, waveforms: Mapping[str, Waveform]) -> None:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DatasetError(f"{display_name(track.path)}: they differ in length: {told} samples; cut them alike")
-
-
-def _layers(track: Track) -> list[str]:
-    """The stems whose sum is the mixture: an accompaniment beside the stems it consists of does not count again."""
-    parts = [name for name in track.stems if name not in (VOCALS, ACCOMPANIMENT)]
-    return [name for name in track.stems if name != ACCOMPANIMENT] if parts else list(track.stems)
 
 
 def _at_16_bits(waveform: Waveform) -> Waveform:

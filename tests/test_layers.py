@@ -92,7 +92,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["separate", "--help"], ["evaluate", "--help"], ["models", "--help"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["separate", "--help"],
+        ["evaluate", "--help"],
+        ["train", "--help"],
+        ["models", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_does_not_load_torch(arguments: list[str]) -> None:
     code = (

@@ -46,6 +46,26 @@ def report(arguments: argparse.Namespace, separate: Separate, **about: str) -> N
     print(json.dumps({**about, **numbers}), flush=True)
 
 
+def training_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser of the arguments of the scripts that train."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--batch", type=int, default=2, help="segments in a step")
+    made.add_argument("--steps", type=int, default=3, help="how many are timed, after two that are not")
+    return made
+
+
+def report_steps(arguments: argparse.Namespace, step: Callable[[], Any], **about: str) -> None:
+    """Take two steps untimed, then `--steps`; print the result and what is told `about` it."""
+    step()
+    step()
+    seconds = []
+    for _ in range(arguments.steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(round(time.perf_counter() - start, 4))
+    print(json.dumps({**about, "seconds": seconds, "batch": arguments.batch, "peak_mb": _peak_mb()}), flush=True)
+
+
 def _load(song: Path) -> Any:
     waveform, sample_rate = importlib.import_module("soundfile").read(song, dtype="float32", always_2d=True)
     if (sample_rate, waveform.shape[1]) != (SAMPLE_RATE, 2):

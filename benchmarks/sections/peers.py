@@ -22,6 +22,10 @@ from benchmarks.setting import Setting, tell
 _SCRIPTS = Path(__file__).parents[1] / "peers"
 _SECONDS, _QUICK_SECONDS = 180, 15
 _OURS = "ours"
+_BATCH, _N_STEPS, _N_QUICK_STEPS = 2, 5, 2
+_TRAINING_NOTE = (
+    f"2 stems at full size, {_BATCH} segments a step; ours includes the STFT, the original's is of spectra."
+)
 
 Figures: TypeAlias = dict[str, Any]
 """What a script prints: see peers/README.md."""
@@ -37,10 +41,14 @@ def run(setting: Setting) -> list[Table]:
     separations = in_turn(_separations(setting, peers, song), rounds)
     tell(f"peers: {rounds} rounds of the command")
     usages = in_turn(_commands(setting, peers, song), rounds)
+    steps = _N_QUICK_STEPS if setting.options.quick else _N_STEPS
+    tell(f"peers: {rounds} rounds of {steps} steps of training")
+    trainings = in_turn(_trainings(setting, peers, steps), rounds)
     note = f"{seconds} s of music; ratios are of times, median of the rounds ({rounds}): below 1, ours is faster."
     return [
         Table("Peers: arrays to arrays, after a warm-up", _separation_rows(separations), [note]),
         Table("Peers: the whole command, wav to wav", _command_rows(usages, seconds), [note]),
+        Table("Peers: one step of training", _training_rows(trainings), [_TRAINING_NOTE]),
     ]
 
 
@@ -62,6 +70,30 @@ def _separations(setting: Setting, peers: Path, song: Path) -> dict[str, Callabl
     return {
         name: partial(_figures, [*command, "--runs", 1], _environment(peers)) for name, command in commands.items()
     }
+
+
+def _trainings(setting: Setting, peers: Path, steps: int) -> dict[str, Callable[[], Figures]]:
+    counts: list[object] = ["--batch", _BATCH, "--steps", steps]
+    commands: dict[str, list[object]] = {
+        _OURS: [sys.executable, _SCRIPTS / "ours_training.py", *counts, "--device", setting.options.device],
+        "original": [peers / "original/bin/python", _SCRIPTS / "original_training.py", *counts],
+    }
+    return {name: partial(_figures, command, _environment(peers)) for name, command in commands.items()}
+
+
+def _training_rows(trainings: Mapping[str, list[Figures]]) -> list[Row]:
+    times = {name: [median(figures["seconds"]) for figures in of_one] for name, of_one in trainings.items()}
+    return [
+        {
+            "what": of_one[0]["name"],
+            "framework": of_one[0]["framework"],
+            "step_s": median(times[name]),
+            "segments_per_s": _BATCH / median(times[name]),
+            "peak_mb": max(figures["peak_mb"] for figures in of_one),
+            "ours_to_theirs": _ratio(times[_OURS], times[name]),
+        }
+        for name, of_one in trainings.items()
+    ]
 
 
 def _figures(command: list[object], environment: Mapping[str, str]) -> Figures:

@@ -44,3 +44,8 @@ def configure_messages(verbose: bool) -> None:
     if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
         logger.addHandler(_ConsoleHandler())
         logger.propagate = False
+
+
+def silence_messages() -> None:
+    """Let errors through only, from now on: of several processes that do one thing, one is to report."""
+    logger.setLevel(logging.ERROR)

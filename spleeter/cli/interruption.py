@@ -26,6 +26,11 @@ class Interruption:
             number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)
         }
 
+    @property
+    def received(self) -> int | None:
+        """The number of the signal that has been received; None if there was none."""
+        return self._received
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has been received."""
         if self._received is not None:

@@ -14,6 +14,7 @@ from spleeter import __version__
 from spleeter.cli import models
 from spleeter.cli.evaluate import evaluate
 from spleeter.cli.separate import separate
+from spleeter.cli.train import train
 from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger
 
@@ -30,6 +31,7 @@ app = Typer(
     },
 )
 app.command(no_args_is_help=True)(separate)
+app.command(no_args_is_help=True)(train)
 app.command(no_args_is_help=True)(evaluate)
 app.add_typer(models.app, name="models")
 

@@ -86,16 +86,27 @@ def save(model_dir: Path, network: nn.Module, configuration: Configuration) -> N
     Raises:
         CheckpointError: if a file cannot be written.
     """
-    # Cloned, because the format takes neither other memory layouts nor tensors that share memory.
-    tensors = {
-        key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in network.state_dict().items()
-    }
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         _write_whole(model_dir / MODEL_FOLDER_FILE, lambda path: _write_text(path, configuration.to_json()))
-        _write_whole(model_dir / WEIGHTS_FILE, lambda path: save_file(tensors, path))
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise CheckpointError(f"cannot write the model to {model_dir}: {error}") from error
+    write_tensors(model_dir / WEIGHTS_FILE, network.state_dict())
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> None:
+    """Write tensors, and notes about them, into a safetensors file, which appears as a whole; its folder is made.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    # Cloned, because the format takes neither other memory layouts nor tensors that share memory.
+    apart = {key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(file, lambda path: save_file(apart, path, dict(notes or {})))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {file}: {error}") from error
 
 
 def _write_text(path: Path, text: str) -> None:

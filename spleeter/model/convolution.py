@@ -99,6 +99,14 @@ class Convolution(nn.Module):
         return convolve
 
 
+def channels_last(network: nn.Module) -> nn.Module:
+    """Lay out the kernels of a network's two-dimensional convolutions so that channels come last; returns it."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    return network
+
+
 def in_place(activation: nn.Module) -> nn.Module:
     """The same activation, written over its input."""
     made = copy(activation)

@@ -18,10 +18,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from spleeter.model.convolution import Convolution, in_place
+from spleeter.model.convolution import Convolution, channels_last, in_place
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
 
-_BLOCK = 4
+BLOCK = 4
 """Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
 
 _FLOAT16_UNIT = 2.0**-8
@@ -40,14 +40,13 @@ def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype =
         A network for the same magnitudes and estimates, on the device, in evaluation mode.
     """
     network = network.eval().requires_grad_(False)
-    if type(network) is MaskingNetwork and all(_is_usual(stem) for stem in network.networks):
+    if type(network) is MaskingNetwork and all(is_usual(stem) for stem in network.networks):
         return PreparedUNets(network, dtype).to(device, dtype).eval()
-    network = network.to(device, dtype)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(network.to(device, dtype))
     return network if dtype == torch.float32 else _InPrecision(network, dtype).eval()
 
 
-def _is_usual(network: nn.Module) -> bool:
+def is_usual(network: nn.Module) -> bool:
     """Whether it is a U-Net such as `unet` builds, rather than one of a user's that is put together otherwise."""
     if type(network) is not UNet:
         return False
@@ -95,8 +94,8 @@ class PreparedUNets(nn.Module):
         scaled = magnitudes if self._unit == 1 else magnitudes * self._unit
         turned = scaled.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
         logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
-        T, F = (size // _BLOCK for size in magnitudes.shape[-2:])
-        by_block = logits.reshape(*logits.shape[:-2], T, _BLOCK, F, _BLOCK)
+        T, F = (size // BLOCK for size in magnitudes.shape[-2:])
+        by_block = logits.reshape(*logits.shape[:-2], T, BLOCK, F, BLOCK)
         for network, stem_logits in zip(self.networks, by_block, strict=True):
             stem_logits.copy_(network(turned))
         if self._unit != 1:
@@ -187,27 +186,27 @@ class _Tail(nn.Module):
 
     def __init__(self, last: Up, head: nn.Conv2d) -> None:
         super().__init__()
-        kernel, self.n_channels = _doubling_by_blocks(last.conv.weight), head.out_channels
+        kernel, self.n_channels = doubling_by_blocks(last.conv.weight), head.out_channels
         n_skipped = kernel.shape[1] // 2
         assert last.conv.bias is not None
         assert head.bias is not None
         # A convolution of two inputs put together is the sum of two convolutions.
-        self.of_skip = Convolution(kernel[:, :n_skipped], last.conv.bias.expand(_BLOCK**2), stride=2, padding=1)
+        self.of_skip = Convolution(kernel[:, :n_skipped], last.conv.bias.expand(BLOCK**2), stride=2, padding=1)
         self.of_layer = Convolution(kernel[:, n_skipped:], None, stride=2, padding=1)
         self.activation, self.norm = in_place(last.activation), _Affine(last.norm)
-        bias = head.bias.repeat_interleave(_BLOCK**2)
-        self.head = Convolution(_head_by_blocks(head.weight), bias, stride=1, padding=1)
+        bias = head.bias.repeat_interleave(BLOCK**2)
+        self.head = Convolution(head_by_blocks(head.weight), bias, stride=1, padding=1)
 
     def forward(self, skip: Tensor, x: Tensor) -> Tensor:
         """Twice (batch, inputs, T / 2, F / 2) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
         turned = self.activation(self.of_skip(skip).add_(self.of_layer(x)))
         blocks = self.head(self.norm(turned, turned).flip(-2, -1))
         batch, _, T, F = blocks.shape
-        by_bin: Tensor = blocks.reshape(batch, self.n_channels, _BLOCK, _BLOCK, T, F)
+        by_bin: Tensor = blocks.reshape(batch, self.n_channels, BLOCK, BLOCK, T, F)
         return by_bin.permute(0, 1, 4, 2, 5, 3)
 
 
-def _doubling_by_blocks(weight: Tensor) -> Tensor:
+def doubling_by_blocks(weight: Tensor) -> Tensor:
     """The kernel (inputs, 1, 5, 5) of the last doubling -> that of a convolution with stride 2 to blocks.
 
     Input and kernel are turned round, the bins within a block are not. Bin r of a block and input j of the four
@@ -216,14 +215,14 @@ def _doubling_by_blocks(weight: Tensor) -> Tensor:
     Returns:
         (4 * 4, inputs, 4, 4).
     """
-    bin_, j, k = torch.meshgrid(torch.arange(_BLOCK), torch.arange(4), torch.arange(5), indexing="ij")
+    bin_, j, k = torch.meshgrid(torch.arange(BLOCK), torch.arange(4), torch.arange(5), indexing="ij")
     meets = (bin_ + 4 - 2 * j == k).to(weight.dtype).to(weight.device)
     turned = weight[:, 0].flip(-2, -1)
     kernel = torch.einsum("rik,sjl,ckl->rscij", meets, meets, turned)
     return kernel.flip(0, 1).flatten(0, 1)
 
 
-def _head_by_blocks(weight: Tensor) -> Tensor:
+def head_by_blocks(weight: Tensor) -> Tensor:
     """The kernel (channels, 1, 4, 4) of the head, with dilation 2 -> that of a convolution from blocks to blocks.
 
     Bin r of a block and bin q of the block d - 1 further on are 4 (d - 1) + q - r apart, the kernel reaches from -3
@@ -232,7 +231,7 @@ def _head_by_blocks(weight: Tensor) -> Tensor:
     Returns:
         (channels * 4 * 4, 4 * 4, 3, 3).
     """
-    r, q, d, k = torch.meshgrid(*(torch.arange(n) for n in (_BLOCK, _BLOCK, 3, 4)), indexing="ij")
+    r, q, d, k = torch.meshgrid(*(torch.arange(n) for n in (BLOCK, BLOCK, 3, 4)), indexing="ij")
     meets = (4 * (d - 1) + q - r == 2 * k - 3).to(weight.dtype).to(weight.device)
     return torch.einsum("rqdk,spel,ckl->crsqpde", meets, meets, weight[:, 0]).flatten(0, 2).flatten(1, 2)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+
+from spleeter.utils.logging import logger
+
+_MOST_LINES = 50
 
 
 class Severity(Enum):
@@ -34,3 +38,28 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
+
+
+def tell(problems: Iterable[Problem]) -> None:
+    """Log what is wrong, errors first; of songs that are left out also how many there are."""
+    problems = list(problems)
+    errors, discarded, warnings = (
+        [problem for problem in problems if problem.severity is severity] for severity in Severity
+    )
+    _tell_some(errors, logger.error)
+    if discarded:
+        logger.warning("%d songs are left out:", len({problem.place for problem in discarded}))
+        _tell_some(discarded, logger.warning)
+    _tell_some(warnings, logger.warning)
+
+
+def _tell_some(problems: list[Problem], log: Callable[[str], None]) -> None:
+    for problem in problems[:_MOST_LINES]:
+        log(str(problem))
+    if len(problems) > _MOST_LINES:
+        log(f"... and {len(problems) - _MOST_LINES} more of this kind")
+
+
+def usable(places: Iterable[str], problems: Iterable[Problem]) -> set[str]:
+    """Those of some places at which nothing worse than a warning was found."""
+    return set(places) - {problem.place for problem in problems if problem.severity is not Severity.WARNING}

@@ -7,8 +7,9 @@ memory anew, page by page, which takes several times as long as the arithmetic o
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4  # malloc.h
 
 _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_")
 _TUNABLES = "GLIBC_TUNABLES"
@@ -20,8 +21,22 @@ _KEPT = 256 << 20
 """Bytes that may stay at the end of the heap."""
 
 
+_ALL = 2**31 - 1
+"""More bytes than that cannot be asked for."""
+
+
 def keep_freed_memory() -> None:
     """Set it for this process; nothing happens without glibc, or where the user has set it in the environment."""
+    _set({_M_MMAP_THRESHOLD: _LARGEST, _M_TRIM_THRESHOLD: _KEPT, _M_TOP_PAD: _LARGEST})
+    # the last is what keeps memory in a thread's heap
+
+
+def keep_all_memory() -> None:
+    """Set it so that nothing is given back: for a training, each step of which takes what the one before freed."""
+    _set({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _ALL, _M_TOP_PAD: _LARGEST})
+
+
+def _set(options: Mapping[int, int]) -> None:
     set_by_user = any(name in os.environ for name in _VARIABLES) or "glibc.malloc" in os.environ.get(_TUNABLES, "")
     if set_by_user or not sys.platform.startswith("linux"):
         return
@@ -29,6 +44,5 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT)
-    mallopt(_M_TOP_PAD, _LARGEST)  # in a thread's heap, this is what keeps it
+    for option, value in options.items():
+        mallopt(option, value)

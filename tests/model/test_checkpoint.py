@@ -267,7 +267,7 @@ def test_failed_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     save(tmp_path, build(configuration), configuration)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def fail_midway(tensors: dict[str, Tensor], path: Path) -> None:
+    def fail_midway(tensors: dict[str, Tensor], path: Path, notes: dict[str, str]) -> None:
         path.write_bytes(b"half of it")
         raise SafetensorError("No space left on device")
 

@@ -25,9 +25,8 @@ _N_FILTERS = (16, 32, 64, 128, 256, 512)
 _KERNEL_SIZE = 5
 _NORM_EPSILON = 1e-3  # Keras's default, as is the momentum
 _NORM_MOMENTUM = 0.01
-_DROPOUT = 0.5
 _N_DROPOUTS = 3
-"""How many of the decoder's layers, from the deepest on, end in a dropout."""
+"""How many of the decoder's layers, from the deepest on, end in a dropout, if there is any."""
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "ReLU": nn.ReLU,
@@ -42,7 +41,8 @@ def unet(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShap
     Args:
         instruments: one U-Net is made for each.
         params: `conv_n_filters`, six numbers (16 to 512); `conv_activation` (LeakyReLU) and `deconv_activation`
-            (ReLU), each ReLU, ELU or LeakyReLU.
+            (ReLU), each ReLU, ELU or LeakyReLU; for training `batch_statistics` (false), whether batch norm follows
+            the batches, and `dropout` (0), the probability of it. The released weights were trained without both.
         shape: T and F must be divisible by 64.
 
     Raises:
@@ -128,19 +128,28 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """A layer of the decoder: a transposed convolution, activation, norm, and a dropout for training."""
+    """A layer of the decoder: a transposed convolution, activation, norm, and perhaps a dropout for training."""
 
     def __init__(
         self, conv: "SameConvTranspose2d", activation: nn.Module, norm: nn.BatchNorm2d, dropout: float
     ) -> None:
         super().__init__()
         self.conv, self.activation, self.norm = conv, activation, norm
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F)."""
         doubled: Tensor = self.dropout(self.norm(self.activation(self.conv(x))))
         return doubled
+
+
+class FixedNorm(nn.BatchNorm2d):
+    """Batch norm as a fixed affine map, during training too: only its scale and shift are trained."""
+
+    def train(self, mode: bool = True) -> "FixedNorm":
+        """Stay in evaluation mode, whatever `mode` is: the statistics are neither taken nor followed."""
+        super().train(False)
+        return self
 
 
 class SameConv2d(nn.Conv2d):
@@ -174,7 +183,11 @@ def _unets(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSh
         raise ModelError(f"a U-Net halves T and F six times: {shape.T} and {shape.F} must be divisible by {factor}")
     conv_activation = _activation(params.get("conv_activation") or "LeakyReLU")
     deconv_activation = _activation(params.get("deconv_activation") or "ReLU")
-    networks = [_unet(shape.n_channels, n_filters, conv_activation, deconv_activation) for _ in instruments]
+    norm = nn.BatchNorm2d if params.get("batch_statistics") else FixedNorm
+    dropout = params.get("dropout") or 0.0
+    networks = [
+        _unet(shape.n_channels, n_filters, conv_activation, deconv_activation, norm, dropout) for _ in instruments
+    ]
     return [network.apply(_initialise) for network in networks]
 
 
@@ -183,21 +196,22 @@ def _unet(
     n_filters: Sequence[int],
     conv_activation: Callable[[], nn.Module],
     deconv_activation: Callable[[], nn.Module],
+    norm: type[nn.BatchNorm2d],
+    dropout: float,
 ) -> UNet:
+    def _norm(n_features: int) -> nn.BatchNorm2d:
+        return norm(n_features, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
+
     encoder = [Down(SameConv2d(n_channels, n_filters[0]))]
     encoder += [Down(SameConv2d(n, m), _norm(n), conv_activation()) for n, m in pairwise(n_filters)]
     n_outputs = [*reversed(n_filters[:-1]), 1]
     n_inputs = [n_filters[-1], *(2 * n for n in n_outputs[:-1])]  # twice: a skip of the same size is put beside
     decoder = [
-        Up(SameConvTranspose2d(n, m), deconv_activation(), _norm(m), _DROPOUT if depth < _N_DROPOUTS else 0.0)
+        Up(SameConvTranspose2d(n, m), deconv_activation(), _norm(m), dropout if depth < _N_DROPOUTS else 0.0)
         for depth, (n, m) in enumerate(zip(n_inputs, n_outputs, strict=True))
     ]
     head = nn.Conv2d(n_outputs[-1], n_channels, kernel_size=4, dilation=2, padding=3)
     return UNet(encoder, decoder, head)
-
-
-def _norm(n_features: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(n_features, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
 
 
 def _activation(name: str) -> Callable[[], nn.Module]:

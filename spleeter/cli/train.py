@@ -1,0 +1,116 @@
+"""`spleeter train`: a configuration and lists of songs in, a model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Exit, Option, echo
+
+from spleeter.cli.console import configure_messages, silence_messages, tell_on_terminal
+from spleeter.cli.interruption import Interruption
+from spleeter.cli.progress import fetch_model
+from spleeter.cli.sound import DeviceOption, PrecisionOption, wrong_usage
+from spleeter.cli.training_progress import TrainingProgress
+from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
+
+
+def train(
+    params_filename: Annotated[
+        str,
+        Option(
+            "--params_filename",
+            "-p",
+            metavar="CONFIG",
+            help="JSON file that says what to train, with which songs, and where to.",
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        Option(
+            "--data",
+            "-d",
+            metavar="FOLDER",
+            help="Folder that the paths in the lists of songs start from.",
+            show_default="the folder of each list",
+        ),
+    ] = None,
+    adapter: Annotated[
+        str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the songs' files.")
+    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    start_from: Annotated[
+        str | None,
+        Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from this model's weights, such as spleeter:2stems, a JSON file, or a model's folder.",
+            show_default="fresh weights",
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
+    parts: Annotated[
+        int,
+        Option(
+            "--parts",
+            min=1,
+            metavar="N",
+            help="Compute each batch in N parts, in less memory; the steps are the same.",
+        ),
+    ] = 1,
+    skip_bad: Annotated[
+        bool, Option("--skip_bad", help="Leave out songs with problems, rather than not start.")
+    ] = False,
+    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+) -> None:
+    """Train a model, or go on with one: whatever was saved in its model_dir is taken up again.
+
+    All songs are checked before the first step. Ctrl-C saves and stops. The folder holds a usable model from the
+    first save on, and in training/ its curves (history.csv, and TensorBoard's files if that is installed).
+
+    On several GPUs or machines: torchrun --nproc_per_node 2 -m spleeter train ...
+
+    Exit code 0: trained. 1: it failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+    """
+    configure_messages(verbose)
+    from spleeter.audio.adapter import AudioAdapter
+    from spleeter.configuration import Configuration
+
+    with wrong_usage():
+        configuration = Configuration.load(params_filename)
+        audio_adapter = AudioAdapter.get(adapter)
+        source = Configuration.load(start_from) if start_from else None
+    if source is not None:
+        fetch_model(source.model_dir)
+    tell_on_terminal("starting")  # torch takes a second to import
+    from spleeter.training.distributed import Ranks
+    from spleeter.training.train import train as run
+
+    if not Ranks.from_environment().is_first:
+        silence_messages()
+    interruption = Interruption()
+    with interruption, TrainingProgress(interruption) as progress:
+        outcome = run(
+            configuration,
+            data=data,
+            adapter=audio_adapter,
+            start_from=start_from,
+            device=device,
+            precision=precision,
+            n_parts=parts,
+            skip_bad=skip_bad,
+            watcher=progress,
+        )
+    folder, step = display_name(outcome.model_dir), outcome.record.step
+    if not outcome.is_done:
+        logger.error("interrupted; step %d is saved in %s, and the same command goes on from there", step, folder)
+        raise Exit(128 + (interruption.received or 0))
+    if not progress.has_begun:
+        logger.info("%s is at step %d already: raise train_max_steps to go on", folder, step)
+    echo(f"{folder}: trained for {step} steps{_best(outcome.record.best_loss, outcome.record.best_step)}")
+    tell_on_terminal(f"try it: spleeter separate -p {folder} SONG")
+
+
+def _best(loss: float | None, step: int) -> str:
+    return "" if loss is None else f"; the model is that of step {step}, with a validation loss of {loss:.6g}"

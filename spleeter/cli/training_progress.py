@@ -1,0 +1,113 @@
+"""How a training is shown: a live line on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+from math import inf
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from spleeter.cli.console import console
+from spleeter.cli.interruption import Interruption
+from spleeter.training.watcher import StepReport, Watcher
+from spleeter.utils.logging import logger
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SECONDS_BETWEEN_LINES = 30
+"""Where there is no terminal."""
+
+
+class TrainingProgress(Watcher):
+    """Shows a training, and stops it after a signal. Use it as a context manager.
+
+    Args:
+        interruption: that notes signals.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.has_begun = False
+        self._interruption = interruption
+        self._stack = ExitStack()
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+        self._what = ""
+        self._last_line = -inf
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        self._interruption.check()
+        if what != self._what:
+            self._what = what
+            self._show(_counting_bar(), what, total)
+            logger.info("preparing %d %s", total, what)
+        self._update(completed=done)
+
+    def begins(self, step: int, n_steps: int, device: str) -> None:
+        self.has_begun = True
+        self._show(_step_bar(), "step", n_steps)
+        self._update(completed=step)
+        done = "from the beginning" if step == 0 else f"on from step {step}"
+        logger.info("training %s to step %d, on %s", done, n_steps, device)
+
+    def step(self, report: StepReport) -> None:
+        told = (
+            f"loss {report.loss:.5g}, {_rate(report.steps_per_second)}, data wait {report.data_wait:.1%}, "
+            f"{timedelta(seconds=round(report.seconds_left))} left"
+        )
+        self._update(completed=report.step, told=told)
+        now = time.monotonic()
+        if self._bars is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            logger.info("step %d of %d: %s", report.step, report.n_steps, told)
+
+    def validated(self, step: int, loss: float, best_step: int) -> None:
+        best = "the best so far, kept" if best_step == step else f"step {best_step} stays the best"
+        logger.info("step %d: validation loss %.6g, %s", step, loss, best)
+
+    def saved(self, step: int) -> None:
+        logger.debug("step %d: saved", step)
+
+    def wants_stop(self) -> bool:
+        return self._interruption.received is not None
+
+    def _show(self, bars: Progress, description: str, total: int) -> None:
+        """Show other bars than before, where there is a terminal."""
+        self._stack.close()
+        if console().is_terminal:
+            self._bars = self._stack.enter_context(bars)
+            self._task = bars.add_task(description, total=total, told="")
+
+    def _update(self, completed: int, told: str = "") -> None:
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=completed, told=told)
+
+
+def _rate(steps_per_second: float) -> str:
+    if steps_per_second >= 1:
+        return f"{steps_per_second:.1f} steps/s"
+    return f"{1 / steps_per_second:.1f} s/step"
+
+
+def _counting_bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console(), transient=True)
+
+
+def _step_bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(bar_width=20)
+    return Progress(*columns, TextColumn("{task.fields[told]}"), console=console(), transient=True)

@@ -1,0 +1,204 @@
+"""U-Nets in the form that a CPU trains fastest: the same parameters, the same numbers up to rounding.
+
+orientation  spectra and kernels are turned round in time and frequency, as in inference.py, so that nothing is
+             padded or cropped by copying
+tail         the last doubling and the head work on blocks of 4 × 4 bins, as there: as they are written in unet.py,
+             with one input or output, they take a fifth of a step
+norms        with fixed statistics are affine maps. Each is one function with the activation beside it, whose
+             gradients are computed in parts that stay in the caches
+skips        what a layer gives is written beside the skip that it joins
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
+from spleeter.model.inference import BLOCK, doubling_by_blocks, head_by_blocks, is_usual
+
+_PART = 1 << 17
+"""Numbers of a tensor that are worked on at once: with the others at hand they fill the caches of two cores."""
+
+
+def for_training(network: nn.Module) -> nn.Module:
+    """The form of a network to train on a CPU in float32; it shares the network's parameters.
+
+    A network that is not made of the U-Nets here, or whose norms follow their batches or that has dropouts, is
+    returned as it is.
+    """
+    is_known = type(network) is MaskingNetwork and all(map(_is_plain, network.networks))
+    return _TrainedUNets(cast(MaskingNetwork, network)) if is_known else network
+
+
+def _is_plain(network: nn.Module) -> bool:
+    """Whether it is a U-Net as `unet` builds it, without batch statistics and dropout."""
+    if not is_usual(network):
+        return False
+    return not any(type(module) in (nn.BatchNorm2d, nn.Dropout) for module in network.modules())
+
+
+class _TrainedUNets(nn.Module):
+    """Takes and gives what the network that it is made from does."""
+
+    def __init__(self, network: MaskingNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F)."""
+        turned = magnitudes.flip(-2, -1).contiguous(memory_format=torch.channels_last)
+        logits = torch.stack([_logits(cast(UNet, network), turned) for network in self.network.networks])
+        return self.network.to_masks(logits) * magnitudes
+
+
+def _logits(network: UNet, x: Tensor) -> Tensor:
+    """Magnitudes (batch, channels, T, F), turned round -> mask logits (batch, channels, T, F), which are not."""
+    skips = []
+    for down in network.encoder:
+        x = _down(cast(Down, down), x)
+        skips.append(x)
+    x = skips.pop()
+    *ups, last = cast("list[Up]", list(network.decoder))
+    for up in ups:
+        x = functional.conv_transpose2d(x, _turned(up.conv.weight), up.conv.bias, 2, 2, output_padding=1)
+        x = _joined(skips.pop(), x, *_affine(up.norm), _kind(up.activation))
+    return _tail(last, network.head, x)
+
+
+def _down(layer: Down, x: Tensor) -> Tensor:
+    if layer.norm is not None and layer.activation is not None:
+        x = _normed(x, *_affine(layer.norm), _kind(layer.activation))
+    return functional.conv2d(x, _turned(layer.conv.weight), layer.conv.bias, stride=2, padding=2)
+
+
+def _tail(last: Up, head: nn.Conv2d, x: Tensor) -> Tensor:
+    """(batch, inputs, T / 2, F / 2), turned round -> logits (batch, channels, T, F)."""
+    bias, head_bias = cast(Tensor, last.conv.bias), cast(Tensor, head.bias)
+    x = functional.conv2d(x, doubling_by_blocks(last.conv.weight), bias.expand(BLOCK**2), stride=2, padding=1)
+    x = last.activation(_in_order(x))
+    scale, shift = _affine(last.norm)
+    blocks = _in_order((x * scale + shift).flip(-2, -1))
+    kernel = head_by_blocks(head.weight)
+    blocks = _in_order(functional.conv2d(blocks, kernel, head_bias.repeat_interleave(BLOCK**2), padding=1))
+    batch, _, T, F = blocks.shape
+    by_bin = blocks.reshape(batch, head.out_channels, BLOCK, BLOCK, T, F).permute(0, 1, 4, 2, 5, 3)
+    return by_bin.reshape(batch, head.out_channels, BLOCK * T, BLOCK * F)
+
+
+def _turned(kernel: Tensor) -> Tensor:
+    return kernel.flip(-2, -1)
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift of a norm with fixed statistics."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return scale, norm.bias - scale * mean
+
+
+# The functions and their gradients.
+
+
+class _Kind(NamedTuple):
+    """An activation: how it is applied in place, and what its output makes of the gradient."""
+
+    apply_: Callable[[Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor], Tensor]
+
+
+def _kind(activation: nn.Module) -> _Kind:
+    backward = torch.ops.aten
+    if isinstance(activation, nn.LeakyReLU):
+        slope = activation.negative_slope
+        return _Kind(
+            lambda x: functional.leaky_relu_(x, slope), lambda g, y: backward.leaky_relu_backward(g, y, slope, True)
+        )
+    if isinstance(activation, nn.ELU):
+        return _Kind(functional.elu_, lambda g, y: backward.elu_backward(g, 1.0, 1.0, 1.0, True, y))
+    return _Kind(functional.relu_, lambda g, y: backward.threshold_backward(g, y, 0.0))
+
+
+def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors (batch, channels, T, F), channels last, as parts of their rows (bins, channels), all alike."""
+    rows = [tensor.permute(0, 2, 3, 1).flatten(0, 2) for tensor in tensors]
+    n_rows = max(1, _PART // rows[0].shape[1])
+    return zip(*(torch.split(tensor, n_rows) for tensor in rows), strict=True)
+
+
+def _by_channel(values: Tensor, like: Tensor) -> Tensor:
+    """Values (channels,) in the type of a tensor (batch, channels, T, F), to be combined with it."""
+    return values.to(like.dtype)[:, None, None]
+
+
+class _Normed(torch.autograd.Function):
+    """activation(scale · x + shift)."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, shift: Tensor, kind: _Kind) -> Tensor:
+        y = kind.apply_(torch.addcmul(_by_channel(shift, x), _by_channel(scale, x), x))
+        ctx.save_for_backward(x, scale, y)
+        ctx.kind = kind  # type: ignore[attr-defined]
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, y = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        of_x, of_scale, of_shift = torch.empty_like(gradient), torch.zeros_like(scale), torch.zeros_like(scale)
+        factor = scale.to(x.dtype)
+        for g, x_part, y_part, out in _parts(gradient, x, y, of_x):
+            before = ctx.kind.gradient(g, y_part)
+            of_shift += before.sum(0, dtype=scale.dtype)
+            torch.mul(before, factor, out=out)
+            of_scale += before.mul_(x_part).sum(0, dtype=scale.dtype)
+        return of_x, of_scale, of_shift, None
+
+
+class _Joined(torch.autograd.Function):
+    """skip and scale · activation(x) + shift, one beside the other. `x` is overwritten: nothing else needs it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, skip: Tensor, x: Tensor, scale: Tensor, shift: Tensor, kind: _Kind) -> Tensor:
+        activated = kind.apply_(x)
+        batch, n_skipped, T, F = skip.shape
+        shape = (batch, n_skipped + x.shape[1], T, F)
+        joined = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        joined[:, :n_skipped] = skip
+        torch.addcmul(_by_channel(shift, x), _by_channel(scale, x), activated, out=joined[:, n_skipped:])
+        ctx.save_for_backward(activated, scale)
+        ctx.kind, ctx.n_skipped = kind, n_skipped  # type: ignore[attr-defined]
+        return joined
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        activated, scale = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        of_skip, of_layer = gradient[:, : ctx.n_skipped], gradient[:, ctx.n_skipped :]
+        of_x, of_scale, of_shift = torch.empty_like(activated), torch.zeros_like(scale), torch.zeros_like(scale)
+        factor = scale.to(activated.dtype)
+        for g, a, out in _parts(of_layer, activated, of_x):
+            of_shift += g.sum(0, dtype=scale.dtype)
+            of_scale += (g * a).sum(0, dtype=scale.dtype)
+            out.copy_(ctx.kind.gradient(g * factor, a))
+        return of_skip, of_x, of_scale, of_shift, None
+
+
+class _InOrder(torch.autograd.Function):
+    """The same numbers; their gradients, which may come in any order of axes, are put in order first."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].contiguous(memory_format=torch.channels_last)
+
+
+_normed = cast("Callable[[Tensor, Tensor, Tensor, _Kind], Tensor]", _Normed.apply)
+_joined = cast("Callable[[Tensor, Tensor, Tensor, Tensor, _Kind], Tensor]", _Joined.apply)
+_in_order = cast("Callable[[Tensor], Tensor]", _InOrder.apply)

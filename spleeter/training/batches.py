@@ -1,0 +1,188 @@
+"""Which segments are trained on at which step: a function of the seed and the step, and of nothing that came before.
+
+So a training that stopped goes on as if it had not, and several devices share a batch without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spleeter.configuration import Configuration
+from spleeter.training.augmentation import Change, draw_change
+from spleeter.training.excerpts import SongExcerpts, segment_samples
+from spleeter.types import Waveform
+
+_ORDER, _SEGMENT = 0, 1
+"""What random numbers are for: the same seed gives each its own."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment to be cut and changed: what was drawn for one place in a batch.
+
+    Args:
+        excerpts: which excerpt each stem is taken from; all the same, unless stems are remixed.
+        starts: where the segment begins in each, in samples.
+        n_samples: that are read.
+        change: of the sound.
+    """
+
+    excerpts: tuple[int, ...]
+    starts: tuple[int, ...]
+    n_samples: int
+    change: Change
+
+    @property
+    def is_remix(self) -> bool:
+        """Whether the stems are not of one piece."""
+        return len(set(self.excerpts)) > 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Segments, as sound.
+
+    Args:
+        mixtures: float32 (batch, channels, samples).
+        stems: float32 (stems, batch, channels, samples).
+        segments: what they are.
+        songs: the places of the songs that each segment is of, for messages.
+    """
+
+    mixtures: Tensor
+    stems: Tensor
+    segments: tuple[Segment, ...]
+    songs: tuple[str, ...]
+
+    def part(self, index: int, n_parts: int) -> Batch:
+        """Every `n_parts`-th of its segments, from number `index` on."""
+        chosen = slice(index, None, n_parts)
+        return Batch(self.mixtures[chosen], self.stems[:, chosen], self.segments[chosen], self.songs[chosen])
+
+
+class Excerpts:
+    """All excerpts of a data set, one after the other, and segments of them.
+
+    Args:
+        songs: whose excerpts they are.
+        configuration: what a segment is.
+    """
+
+    def __init__(self, songs: Iterable[SongExcerpts], configuration: Configuration) -> None:
+        self._places = [(song, index) for song in songs for index in range(len(song.sounds))]
+        self._configuration = configuration
+        self._n_stems = len(configuration.instrument_list)
+        stretch = 1 + configuration.augmentation.time_stretch
+        self._n_samples = segment_samples(configuration, ceil(configuration.T * stretch))
+        shortest = min((song.sounds.shape[-1] for song, _ in self._places), default=self._n_samples)
+        self._n_samples = min(self._n_samples, shortest)  # what is missing to a fast segment is silent then
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def middle(self, excerpt: int) -> Segment:
+        """The segment in the middle of an excerpt, unchanged."""
+        n_samples = segment_samples(self._configuration)
+        start = (self._length(excerpt) - n_samples) // 2
+        return Segment((excerpt,) * self._n_stems, (start,) * self._n_stems, n_samples, Change.none(self._n_stems))
+
+    def drawn(self, position: int) -> Segment:
+        """The segment at a position of the training, counted from its beginning.
+
+        Every excerpt is taken once before any is taken again, in an order that changes each time.
+        """
+        seed = self._configuration.random_seed
+        epoch, place = divmod(position, len(self))
+        excerpt = int(_order(seed, epoch, len(self))[place])
+        generator = np.random.default_rng([seed, _SEGMENT, position])
+        augmentation = self._configuration.augmentation
+        excerpts, starts = [excerpt] * self._n_stems, [self._start(excerpt, generator)] * self._n_stems
+        for stem in range(self._n_stems):
+            if generator.random() < augmentation.remix:
+                excerpts[stem] = int(generator.integers(len(self)))
+                starts[stem] = self._start(excerpts[stem], generator)
+        change = draw_change(augmentation, self._n_stems, generator)
+        return Segment(tuple(excerpts), tuple(starts), self._n_samples, change)
+
+    def sounds(self, segment: Segment) -> tuple[Waveform, Waveform]:
+        """Read and mix a segment: mixture (channels, samples), stems (stems, channels, samples), float32.
+
+        What a song's own mixture holds beyond its stems stays in the mixture, unless stems are remixed.
+        """
+        read = [
+            self._read(excerpt, stem, start, segment.n_samples)
+            for stem, (excerpt, start) in enumerate(zip(segment.excerpts, segment.starts, strict=True))
+        ]
+        stems = segment.change.of_stems(np.stack(read))
+        mixture = stems.sum(axis=0)
+        song, _ = self._places[segment.excerpts[0]]
+        if song.sounds.shape[1] > self._n_stems and not segment.is_remix:
+            own = self._read(segment.excerpts[0], self._n_stems, segment.starts[0], segment.n_samples)
+            mixture = own if segment.change.keeps_stems else mixture + (own - np.sum(read, axis=0))
+        return mixture, stems
+
+    def song_of(self, segment: Segment) -> str:
+        """The places of the songs that a segment is of."""
+        return " + ".join(dict.fromkeys(self._places[excerpt][0].song.place for excerpt in segment.excerpts))
+
+    def _length(self, excerpt: int) -> int:
+        return int(self._places[excerpt][0].sounds.shape[-1])
+
+    def _start(self, excerpt: int, generator: np.random.Generator) -> int:
+        return int(generator.integers(self._length(excerpt) - self._n_samples + 1))
+
+    def _read(self, excerpt: int, signal: int, start: int, n_samples: int) -> Waveform:
+        """One signal of an excerpt from `start` on, (channels, samples)."""
+        song, index = self._places[excerpt]
+        whole = song.sounds[index, signal, :, start : start + n_samples]
+        sound: Waveform = whole * song.scales[index, signal]
+        return sound
+
+
+def batches(
+    excerpts: Excerpts, steps: Iterable[int], batch_size: int, rank: int = 0, world: int = 1, n_threads: int = 1
+) -> Generator[Batch]:
+    """Yield the batch of each step; of several devices each gets its share, every `world`-th segment.
+
+    Args:
+        excerpts: to draw from.
+        steps: of the training, counted from 0.
+        batch_size: segments in a step, of all devices together.
+        rank, world: number of this device, and how many there are.
+        n_threads: that read.
+    """
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="spleeter-batch") as threads:
+        for step in steps:
+            positions = range(step * batch_size + rank, (step + 1) * batch_size, world)
+            yield _batch(excerpts, [excerpts.drawn(position) for position in positions], threads)
+
+
+def middles(excerpts: Excerpts, batch_size: int, rank: int = 0, world: int = 1) -> Generator[Batch]:
+    """Yield the middle of every excerpt, in batches of at most `batch_size`; each device gets its share."""
+    segments = [excerpts.middle(excerpt) for excerpt in range(rank, len(excerpts), world)]
+    with ThreadPoolExecutor(1, thread_name_prefix="spleeter-batch") as threads:
+        for first in range(0, len(segments), batch_size):
+            yield _batch(excerpts, segments[first : first + batch_size], threads)
+
+
+def _batch(excerpts: Excerpts, segments: Sequence[Segment], threads: ThreadPoolExecutor) -> Batch:
+    mixtures, stems = zip(*threads.map(excerpts.sounds, segments), strict=True)
+    songs = tuple(map(excerpts.song_of, segments))
+    return Batch(
+        torch.from_numpy(np.stack(mixtures)), torch.from_numpy(np.stack(stems, axis=1)), tuple(segments), songs
+    )
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, n: int) -> npt.NDArray[np.int64]:
+    """The order in which `n` excerpts are taken in an epoch."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(n)

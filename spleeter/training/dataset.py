@@ -1,0 +1,133 @@
+"""From a configuration to the excerpts that it trains and validates on, if its songs are fit for it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.configuration import Configuration
+from spleeter.errors import DatasetError
+from spleeter.training.batches import Excerpts
+from spleeter.training.excerpts import Cut, ExcerptCache, SongExcerpts
+from spleeter.training.inspection import Inspection, shared_songs
+from spleeter.training.manifest import Song, read
+from spleeter.training.problems import Problem, Severity, tell
+from spleeter.training.watcher import Watcher
+from spleeter.utils.logging import logger
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is trained and validated on.
+
+    Args:
+        training: never empty.
+        validation: None if there is none.
+    """
+
+    training: Excerpts
+    validation: Excerpts | None
+
+
+@dataclass(frozen=True)
+class _List:
+    """One of the two lists of songs."""
+
+    name: str
+    csv: Path
+    cache: str | None
+    cut: Cut
+
+
+def prepare(
+    configuration: Configuration,
+    stack: ExitStack,
+    data: Path | None = None,
+    adapter: AudioAdapter | None = None,
+    skip_bad: bool = False,
+    watcher: Watcher | None = None,
+) -> DataSet:
+    """Have all songs inspected and their excerpts at hand. Everything that is wrong is logged, before it fails.
+
+    Args:
+        configuration: names the lists of songs and the caches.
+        stack: closes what is not to be kept: excerpts without a cache.
+        data: folder that the paths in the lists are below; None for the lists' own.
+        adapter: reads sound files; None takes the default.
+        skip_bad: leave out songs with problems, rather than fail.
+        watcher: is told how far it is.
+
+    Raises:
+        DatasetError: if there is no list, songs have problems, none is left, or a cache cannot be written.
+    """
+    watcher = watcher or Watcher()
+    lists = _lists(configuration)
+    read_lists = [read(each.csv, configuration, data) for each in lists]
+    problems = [problem for _, found in read_lists for problem in found]
+    made = []
+    for each, (songs, _) in zip(lists, read_lists, strict=True):
+        excerpts, found = _build(each, songs, configuration, stack, adapter, watcher)
+        made.append(excerpts)
+        problems += found
+    training, validation = made[0], made[1] if len(made) > 1 else []
+    problems += shared_songs(_inspected(training), _inspected(validation))
+    tell(problems)
+    errors = {problem.place for problem in problems if problem.severity is Severity.ERROR}
+    if errors and not skip_bad:
+        raise DatasetError(
+            f"{len(errors)} songs or lists have problems, listed above: mend them, or leave them out (--skip_bad)"
+        )
+    return _data_set(configuration, [song for song in training if song.song.place not in errors], validation)
+
+
+def _lists(configuration: Configuration) -> list[_List]:
+    if configuration.train_csv is None:
+        raise DatasetError("the configuration has no train_csv: name the list of songs to train on")
+    lists = [
+        _List(
+            "training songs",
+            Path(configuration.train_csv),
+            configuration.training_cache,
+            Cut.for_training(configuration),
+        )
+    ]
+    if configuration.validation_csv is None:
+        logger.warning("the configuration has no validation_csv: the last weights will be kept, not the best")
+        return lists
+    if configuration.training_cache and configuration.training_cache == configuration.validation_cache:
+        raise DatasetError("training_cache and validation_cache are the same folder: give each its own")
+    cut = Cut.for_validation(configuration)
+    return [
+        *lists,
+        _List("validation songs", Path(configuration.validation_csv), configuration.validation_cache, cut),
+    ]
+
+
+def _build(
+    listed: _List,
+    songs: list[Song],
+    configuration: Configuration,
+    stack: ExitStack,
+    adapter: AudioAdapter | None,
+    watcher: Watcher,
+) -> tuple[list[SongExcerpts], list[Problem]]:
+    """Excerpts of the songs of a list; in a temporary folder if the configuration names no cache."""
+    folder = listed.cache or stack.enter_context(TemporaryDirectory(prefix="spleeter-"))
+    cache = ExcerptCache(Path(folder), listed.cut, configuration, adapter)
+    return cache.build(songs, partial(watcher.preparing, listed.name))
+
+
+def _inspected(songs: list[SongExcerpts]) -> list[tuple[Song, Inspection]]:
+    return [(song.song, song.inspection) for song in songs]
+
+
+def _data_set(configuration: Configuration, training: list[SongExcerpts], validation: list[SongExcerpts]) -> DataSet:
+    if not training:
+        raise DatasetError(f"{configuration.train_csv}: no song is left to train on")
+    if configuration.validation_csv is not None and not validation:
+        raise DatasetError(f"{configuration.validation_csv}: no song is left to validate on")
+    return DataSet(Excerpts(training, configuration), Excerpts(validation, configuration) if validation else None)

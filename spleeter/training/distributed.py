@@ -1,0 +1,67 @@
+"""One training on several devices or machines, started by `torchrun`: who takes part, and what is shared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+from spleeter.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of a training, and which of them this is.
+
+    Args:
+        rank: number of this process; 0 writes and reports.
+        local_rank: its number on this machine, and its device's.
+        world: how many processes there are.
+    """
+
+    rank: int = 0
+    local_rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Ranks:
+        """What `torchrun` says; one process if it does not."""
+        values = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+        try:
+            return cls(*(int(value) if value else default for value, default in zip(values, (0, 0, 1), strict=True)))
+        except ValueError as error:
+            raise TrainingError(f"RANK, LOCAL_RANK and WORLD_SIZE must be whole numbers: {error}") from error
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes and reports."""
+        return self.rank == 0
+
+    @contextmanager
+    def joined(self, device: torch.device) -> Iterator[None]:
+        """Within this context the processes can reach each other."""
+        if self.world == 1:
+            yield
+            return
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of all processes' values, of any shape."""
+        if self.world > 1:
+            values = values.clone()
+            distributed.all_reduce(values)
+        return values
+
+    def any(self, *flags: bool, device: torch.device) -> list[bool]:
+        """For each flag whether it is set in any process."""
+        if self.world == 1:
+            return list(flags)
+        return self.total(torch.tensor(flags, dtype=torch.int32, device=device)).bool().tolist()

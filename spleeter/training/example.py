@@ -1,0 +1,51 @@
+"""What a network makes of one segment, to be looked at and listened to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spleeter.configuration import Configuration
+from spleeter.masking.ratio import apply_mask, ratio_masks
+from spleeter.spectral.stft import empty_carry, inverse_stft, stft
+from spleeter.training.batches import Batch
+from spleeter.training.features import features
+from spleeter.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Example:
+    """The mixture and the estimated stems of a segment, by name.
+
+    Args:
+        magnitudes: name -> (channels, T, F).
+        sounds: name -> (channels, samples).
+    """
+
+    magnitudes: dict[str, Tensor]
+    sounds: dict[str, Tensor]
+
+
+@torch.no_grad()
+def example(batch: Batch, trainer: Trainer, configuration: Configuration) -> Example:
+    """Separate the first segment of a batch, as a separation without overlap would."""
+    first = Batch(batch.mixtures[:1], batch.stems[:, :1], batch.segments[:1], batch.songs[:1])
+    mixtures, _ = features(first, configuration, trainer.device)
+    estimates = trainer.estimates(mixtures)[:, 0].cpu()  # (stems, channels, T, F)
+    masks = ratio_masks(estimates, configuration.separation_exponent)
+    spectra = stft(first.mixtures[0], configuration.frame_length, configuration.frame_step)[:, : configuration.T]
+    extension = configuration.mask_extension
+    sounds = [_sound(apply_mask(mask, spectra, extension), configuration) for mask in masks]
+    names = (configuration.mix_name, *configuration.instrument_list)
+    return Example(
+        dict(zip(names, [mixtures[0].cpu(), *estimates], strict=True)),
+        dict(zip(names, [first.mixtures[0], *sounds], strict=True)),
+    )
+
+
+def _sound(spectra: Tensor, configuration: Configuration) -> Tensor:
+    """Spectra (channels, frames, bins) -> (channels, samples); the first frames fade in."""
+    carry = empty_carry((len(spectra),), configuration.frame_length, configuration.frame_step, spectra.real)
+    return inverse_stft(spectra, carry, configuration.frame_step)[0]

@@ -1,0 +1,274 @@
+"""Excerpts of songs, decoded once and kept in a cache, from which segments are read at random.
+
+What is kept is sound, in 16-bit integers, and not spectrograms: louder, turned round and mixed anew it makes further
+songs, which magnitudes cannot; it takes about as much room as the original's spectrograms in 8 bits, without their
+error; and the STFT of a segment costs a small part of a training step. docs/training.md has the figures.
+
+A song has two files in the cache's folder, named by a hash of all that decides about their content:
+
+    KEY.npy      int16 (excerpts, signals, channels, samples), memory-mapped
+    KEY.json     the scales of the signals, and what inspection found
+
+Each appears whole, the first last. So the songs in the cache are found again, those that a kill interrupted are made
+again, and another file, configuration or version has another key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.configuration import Configuration
+from spleeter.errors import DatasetError
+from spleeter.tracks import Sound, open_sound
+from spleeter.training.inspection import Inspection, inspect
+from spleeter.training.manifest import Song
+from spleeter.training.problems import Problem
+from spleeter.types import Waveform
+from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
+
+_VERSION = 1
+"""Of the files' content; another one makes the cache anew."""
+
+_MARGIN_SECONDS = 0.5
+"""What is left out at the beginning and the end of a song, if there is more than one excerpt of it."""
+
+_FULL_SCALE = 2**15
+
+_VALIDATION_SECONDS = 12.0
+"""The original's: it validates on the middle of each song."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the songs done and the songs in all; may raise to stop."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is cut out of each song: `n_per_song` excerpts of `seconds`."""
+
+    n_per_song: int
+    seconds: float
+
+    @classmethod
+    def for_training(cls, configuration: Configuration) -> Cut:
+        """The configuration's. Raises DatasetError if its excerpts are too short for a segment."""
+        needed, seconds = segment_seconds(configuration), configuration.chunk_duration
+        if seconds < needed:
+            raise DatasetError(
+                f"chunk_duration = {seconds:g} is too short for a segment of T = {configuration.T} frames, which is "
+                f"{needed:.2f} s: make it longer, or T or frame_step smaller"
+            )
+        return cls(configuration.n_chunks_per_song, seconds)
+
+    @classmethod
+    def for_validation(cls, configuration: Configuration) -> Cut:
+        """The original's 12 seconds, or one segment if that is longer."""
+        return cls(configuration.validation_chunks_per_song, max(_VALIDATION_SECONDS, segment_seconds(configuration)))
+
+    def starts(self, duration: float) -> list[float]:
+        """Where excerpts begin in a song of `duration` seconds: the one in its middle, or spread evenly."""
+        if self.n_per_song == 1:
+            return [max(0.0, (duration - self.seconds) / 2)]
+        room = duration - self.seconds - 2 * _MARGIN_SECONDS
+        return [max(0.0, k * room / (self.n_per_song - 1) + _MARGIN_SECONDS) for k in range(self.n_per_song)]
+
+
+def segment_samples(configuration: Configuration, frames: int | None = None) -> int:
+    """How much sound the network sees at once, or so many `frames` reach over, in samples."""
+    return ((frames or configuration.T) - 1) * configuration.frame_step + configuration.frame_length
+
+
+def segment_seconds(configuration: Configuration) -> float:
+    """How much sound the network sees at once, in seconds."""
+    return segment_samples(configuration) / configuration.sample_rate
+
+
+@dataclass(frozen=True)
+class SongExcerpts:
+    """A song's excerpts in the cache.
+
+    Args:
+        song: that they are of.
+        inspection: what was found in it.
+        sounds: int16 (excerpts, signals, channels, samples), mapped. The signals are the instruments in the
+            configuration's order and then, if the song has one of its own, the mixture.
+        scales: float32 (excerpts, signals), by which sounds are to be multiplied to have full scale at ±1.
+    """
+
+    song: Song
+    inspection: Inspection
+    sounds: npt.NDArray[np.int16]
+    scales: npt.NDArray[np.float32]
+
+
+class ExcerptCache:
+    """A folder of excerpts of the songs of one data set.
+
+    Args:
+        folder: made if need be.
+        cut: what is cut out of each song.
+        configuration: says what signals there are, and how they are sampled.
+        adapter: reads the songs' files; None takes the default.
+    """
+
+    def __init__(
+        self, folder: Path, cut: Cut, configuration: Configuration, adapter: AudioAdapter | None = None
+    ) -> None:
+        self._folder, self._cut, self._configuration = folder, cut, configuration
+        self._adapter = adapter or AudioAdapter.default()
+
+    def build(
+        self, songs: Sequence[Song], progress: Progress | None = None
+    ) -> tuple[list[SongExcerpts], list[Problem]]:
+        """Have the excerpts of all songs at hand: those that are not there yet are made, with all cores.
+
+        Files of other songs, settings and versions are removed. Another process that builds in the same folder is
+        waited for.
+
+        Returns:
+            The songs' excerpts, in their order but for those with problems, and the problems.
+
+        Raises:
+            DatasetError: if the folder cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / ".lock"):
+                self._remove_all_but(songs)
+                return self._build(songs, progress or (lambda done, total: None))
+        except OSError as error:
+            raise DatasetError(
+                f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
+            ) from error
+
+    def _build(self, songs: Sequence[Song], progress: Progress) -> tuple[list[SongExcerpts], list[Problem]]:
+        results: dict[int, tuple[SongExcerpts | None, list[Problem]]] = {}
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="spleeter-excerpt") as threads:
+            futures = {threads.submit(self._have, song): index for index, song in enumerate(songs)}
+            try:
+                progress(0, len(songs))
+                for future in as_completed(futures):
+                    results[futures[future]] = future.result()
+                    progress(len(results), len(songs))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        in_order = [results[index] for index in range(len(songs))]
+        return [made for made, _ in in_order if made], [problem for _, found in in_order for problem in found]
+
+    def _have(self, song: Song) -> tuple[SongExcerpts | None, list[Problem]]:
+        """A song's excerpts, out of the cache or made now; None if its problems are too grave."""
+        key = self._key(song)
+        if (there := self._load(song, key)) is not None:
+            return there, []
+        inspection, problems = inspect(song, self._configuration, self._adapter)
+        if inspection is None:
+            return None, problems
+        self._save(key, inspection, *self._cut_out(song, inspection.duration))
+        return self._load(song, key), problems
+
+    def _cut_out(self, song: Song, duration: float) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]:
+        """All excerpts of a song, and their scales."""
+        excerpts = [
+            [self._read(song.sounds[name], start) for name in self._signals(song)]
+            for start in self._cut.starts(duration)
+        ]
+        n_samples = min(len(sound) for excerpt in excerpts for sound in excerpt)
+        sounds = np.stack([np.stack([sound[:n_samples].T for sound in excerpt]) for excerpt in excerpts])
+        peaks = np.abs(sounds).max(axis=(2, 3))
+        # The step of 16-bit files, whose samples are kept exactly; more only where a signal exceeds full scale.
+        scales = np.maximum(np.float32(1 / _FULL_SCALE), peaks / np.float32(_FULL_SCALE - 1)).astype(np.float32)
+        whole = np.rint(sounds / scales[:, :, None, None]).clip(-_FULL_SCALE, _FULL_SCALE - 1)
+        return whole.astype(np.int16), scales
+
+    def _read(self, parts: Iterable[Sound], start: float) -> Waveform:
+        """The sum of some files' sound in an excerpt, (samples, channels)."""
+        waveforms = []
+        for part in parts:
+            settings = start, self._cut.seconds, self._configuration.sample_rate, self._configuration.n_channels
+            with open_sound(part, self._adapter, *settings) as reader:
+                waveforms.append(np.concatenate(list(reader.blocks())))
+        n_samples = min(map(len, waveforms))
+        total: Waveform = np.sum([waveform[:n_samples] for waveform in waveforms], axis=0, dtype=np.float32)
+        return total
+
+    def _signals(self, song: Song) -> list[str]:
+        instruments, mix_name = self._configuration.instrument_list, self._configuration.mix_name
+        return [*instruments, mix_name] if mix_name in song.sounds else list(instruments)
+
+    def _key(self, song: Song) -> str:
+        """A hash of what decides about the content of a song's files."""
+        content = {
+            "version": _VERSION,
+            "cut": asdict(self._cut),
+            "sample_rate": self._configuration.sample_rate,
+            "n_channels": self._configuration.n_channels,
+            "T": segment_seconds(self._configuration),
+            "adapter": f"{type(self._adapter).__module__}.{type(self._adapter).__qualname__}",
+            "signals": [[name, [_identity(part) for part in song.sounds[name]]] for name in self._signals(song)],
+        }
+        return blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+
+    def _load(self, song: Song, key: str) -> SongExcerpts | None:
+        """A song's excerpts in the cache; None if they are not there, or not whole."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found: Mapping[str, Any] = json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8"))
+            sounds = np.load(self._folder / f"{key}.npy", mmap_mode="r")
+            scales = np.array(found["scales"], np.float32)
+            return SongExcerpts(song, Inspection(**found["inspection"]), sounds, scales)
+        return None
+
+    def _save(
+        self, key: str, inspection: Inspection, sounds: npt.NDArray[np.int16], scales: npt.NDArray[np.float32]
+    ) -> None:
+        found = {"inspection": asdict(inspection), "scales": scales.tolist()}
+        notes, arrays = self._folder / f"{key}.json", self._folder / f"{key}.npy"
+        temporary = self._folder / f"{key}.{uuid4().hex}.part"
+        try:
+            temporary.write_text(json.dumps(found), encoding="utf-8")
+            temporary.replace(notes)
+            with temporary.open("wb") as file:
+                np.save(file, sounds)
+            temporary.replace(arrays)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _remove_all_but(self, songs: Sequence[Song]) -> None:
+        """Remove what is in the folder and of no use to these songs, but nothing that is not the cache's own."""
+        useful = {self._key(song) for song in songs}
+        stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name.split(".")[0] not in useful]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        n_songs = sum(path.suffix == ".npy" for path in stale)
+        if n_songs:
+            logger.info(
+                "%s: removed the excerpts of %d songs, of other files or settings",
+                display_name(self._folder),
+                n_songs,
+            )
+
+
+def _is_own(path: Path) -> bool:
+    key, _, ending = path.name.partition(".")
+    is_key = len(key) == 32 and not set(key) - set("0123456789abcdef")
+    return is_key and (ending in ("npy", "json") or ending.endswith(".part"))
+
+
+def _identity(sound: Sound) -> list[object]:
+    """What changes if a file does."""
+    state = sound.path.stat()
+    return [str(sound.path.resolve()), sound.stream, state.st_size, state.st_mtime_ns]

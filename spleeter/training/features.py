@@ -1,0 +1,29 @@
+"""Sounds of a batch -> the magnitudes that a network is given, and those it is to give."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spleeter.configuration import Configuration
+from spleeter.spectral.stft import magnitudes, stft
+from spleeter.training.batches import Batch, Segment
+from spleeter.transfer import to_device
+
+
+def features(batch: Batch, configuration: Configuration, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mixtures (batch, channels, T, F) and true stems (stems, batch, channels, T, F), magnitudes on `device`.
+
+    Segment by segment, so that the spectra, of more than they hold in the end, are in memory one at a time.
+    """
+    mixtures, stems = to_device(batch.mixtures, device), to_device(batch.stems, device)
+    sounds = torch.cat([mixtures[None], stems]).unbind(dim=1)  # each (1 + stems, channels, samples)
+    found = [_segment(sound, segment, configuration) for sound, segment in zip(sounds, batch.segments, strict=True)]
+    joined = torch.stack(found, dim=1)
+    return joined[0], joined[1:]
+
+
+def _segment(sounds: Tensor, segment: Segment, configuration: Configuration) -> Tensor:
+    """(signals, channels, samples) -> magnitudes (signals, channels, T, F)."""
+    spectra = stft(sounds, configuration.frame_length, configuration.frame_step)
+    return segment.change.of_magnitudes(magnitudes(spectra), configuration.T, configuration.F)

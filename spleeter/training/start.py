@@ -1,0 +1,72 @@
+"""What a training begins with: fresh weights, those of another model, or its own where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spleeter.configuration import Configuration
+from spleeter.errors import TrainingError
+from spleeter.model.checkpoint import WEIGHTS_FILE, load_network
+from spleeter.model.functions import build
+from spleeter.model.provider import ModelProvider
+from spleeter.model.tensorflow.bundle import find_bundle
+from spleeter.training import state
+from spleeter.utils.names import display_name
+
+
+def check_folder(model_dir: Path, start_from: str | None) -> None:
+    """Refuse a folder in which this training must not write.
+
+    Raises:
+        TrainingError: if it holds a model that is not of a training here, or a training that should begin anew.
+    """
+    if state.is_there(model_dir):
+        if start_from is not None:
+            raise TrainingError(
+                f"{display_name(model_dir)} holds a training already, which would go on: leave out the model to "
+                "start from, or give another model_dir"
+            )
+    elif (model_dir / WEIGHTS_FILE).exists() or (model_dir.is_dir() and find_bundle(model_dir) is not None):
+        raise TrainingError(
+            f"{display_name(model_dir)} holds a model that was not trained here, and would be overwritten: give "
+            f"another model_dir, and start from that model if you want to (--from {display_name(model_dir)})"
+        )
+
+
+def fresh_network(configuration: Configuration) -> nn.Module:
+    """The configuration's network with weights drawn from its seed. Raises ModelError."""
+    torch.manual_seed(configuration.random_seed)
+    return build(configuration)
+
+
+def network_from(descriptor: str, configuration: Configuration) -> nn.Module:
+    """The configuration's network with the weights of another model, of the same architecture.
+
+    Args:
+        descriptor: of that model: `spleeter:2stems`, a JSON file, or a model's folder.
+        configuration: of the training.
+
+    Raises:
+        ConfigurationError: if there is no such model.
+        ModelError: if it cannot be had.
+        TrainingError: if its network or instruments are others.
+    """
+    source = Configuration.load(descriptor)
+    if source.instrument_list != configuration.instrument_list:
+        raise TrainingError(
+            f"{descriptor} separates {', '.join(source.instrument_list)}, but the configuration "
+            f"{', '.join(configuration.instrument_list)}: a training starts from a model of the same instruments"
+        )
+    weights = load_network(Path(ModelProvider.default().get(source.model_dir)), source).state_dict()
+    network = build(configuration)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise TrainingError(
+            f"the weights of {descriptor} do not fit the configured network ({first}): use its model and params"
+        ) from error
+    return network

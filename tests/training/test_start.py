@@ -1,0 +1,50 @@
+"""What a training begins with, and where it must not write."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from spleeter.configuration import Configuration
+from spleeter.errors import TrainingError
+from spleeter.model.checkpoint import load_network, save
+from spleeter.model.functions import build
+from spleeter.training.start import check_folder, fresh_network, network_from
+from tests.conftest import TINY
+from tests.training.songs import configuration
+
+
+def test_fresh_weights_are_the_seeds() -> None:
+    first, again, other = (fresh_network(configuration(random_seed=seed)).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_weights_are_those_of_the_model_to_start_from(tiny_model: Path) -> None:
+    params = {**TINY["model"]["params"], "dropout": 0.5, "batch_statistics": True}  # type: ignore[index]
+    tuned = Configuration.load({**TINY, "model": {"type": "unet.unet", "params": params}})
+    started = network_from(str(tiny_model), tuned).state_dict()
+    source = load_network(tiny_model, Configuration.load(tiny_model)).state_dict()
+    assert all(torch.equal(started[key], source[key]) for key in source)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"instrument_list": ["vocals", "rest", "other"]}, "a training starts from a model of the same instruments"),
+        ({"model": {"type": "unet.unet"}}, "do not fit the configured network .* use its model and params"),
+        ({"model": {"type": "blstm.blstm"}}, "do not fit the configured network"),
+    ],
+)
+def test_another_network_is_refused(tiny_model: Path, changes: dict[str, object], complaint: str) -> None:
+    with pytest.raises(TrainingError, match=complaint):
+        network_from(str(tiny_model), Configuration.load({**TINY, **changes}))
+
+
+def test_a_model_from_elsewhere_is_not_overwritten(tmp_path: Path) -> None:
+    check_folder(tmp_path / "new", None)
+    check_folder(tmp_path, None)
+    settings = configuration()
+    save(tmp_path, build(settings), settings)
+    with pytest.raises(TrainingError, match=r"was not trained here.*--from"):
+        check_folder(tmp_path, None)

@@ -1,0 +1,136 @@
+"""Laws of a step: parts and processes change nothing, a loss that is no number stops it before it does harm."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spleeter.errors import TrainingError
+from spleeter.model.functions import build
+from spleeter.training.batches import Batch, Excerpts, batches, middles
+from spleeter.training.trainer import Trainer
+from tests.training.songs import configuration, in_memory
+
+CPU = torch.device("cpu")
+
+
+def trainer(network: nn.Module | None = None, n_parts: int = 1, **changes: Any) -> Trainer:
+    torch.manual_seed(0)
+    settings = configuration(**changes)
+    return Trainer(network or build(settings), settings, CPU, n_parts=n_parts)
+
+
+def some_batches(n: int = 4, **changes: Any) -> list[Batch]:
+    settings = configuration(**changes)
+    return list(batches(Excerpts(in_memory(), settings), range(n), settings.batch_size))
+
+
+def weights(trained: Trainer) -> Mapping[str, Tensor]:
+    return copy.deepcopy(trained.network.state_dict())
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Adadelta"])
+@pytest.mark.parametrize("loss_type", ["L1_mask", "weighted_L1_mask"])
+def test_the_loss_becomes_less(optimizer: str, loss_type: str) -> None:
+    rate = {"Adam": 0.01, "SGD": 0.5, "Adadelta": 0.1}[optimizer]
+    trained = trainer(optimizer=optimizer, loss_type=loss_type, learning_rate=rate)
+    (batch,) = some_batches(1)
+    losses = [sum(trained.step(batch)) for _ in range(25)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"type": "unet.unet", "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "conv_activation": "ELU"}},
+        {"type": "unet.softmax_unet", "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4]}},
+        {
+            "type": "unet.unet",
+            "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "batch_statistics": True, "dropout": 0.3},
+        },
+        {"type": "blstm.blstm", "params": {"lstm_units": 8}},
+        {"type": "tests.training.own_model.gains", "params": {"start": 0.1}},
+    ],
+    ids=["unet", "softmax_unet", "unet with batch statistics and dropout", "blstm", "own"],
+)
+def test_every_model_learns(model: Mapping[str, Any]) -> None:
+    trained = trainer(model=model)
+    (batch,) = some_batches(1)
+    losses = [sum(trained.step(batch)) for _ in range(30)]
+    assert np.mean(losses[-5:]) < 0.98 * np.mean(losses[:5])
+
+
+def test_parts_of_a_batch_make_the_same_step() -> None:
+    whole, parted = trainer(optimizer="SGD"), trainer(optimizer="SGD", n_parts=2)
+    for batch in some_batches():
+        np.testing.assert_allclose(whole.step(batch), parted.step(batch), rtol=1e-5)
+    for key, weight in weights(whole).items():
+        torch.testing.assert_close(parted.network.state_dict()[key], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_split_evenly_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"batch_size = 4 .* make it a multiple of 3"):
+        trainer(n_parts=3)
+
+
+def test_a_loss_that_is_no_number_changes_nothing_and_names_the_songs() -> None:
+    trained = trainer()
+    good, bad = some_batches(2)
+    trained.step(good)
+    before = weights(trained)
+    bad.stems[0, 1, 0, 300] = torch.nan
+    with pytest.raises(TrainingError, match=r"loss of step 2 is not a number.*train\.csv, line \d \(song \d\)"):
+        trained.step(bad)
+    for key, weight in before.items():
+        torch.testing.assert_close(trained.network.state_dict()[key], weight, rtol=0, atol=0)
+
+
+def test_fixed_norms_follow_no_statistics_and_others_do() -> None:
+    def statistics(trained: Trainer) -> dict[str, Tensor]:
+        return {key: value for key, value in weights(trained).items() if "running" in key}
+
+    params = {"conv_n_filters": [2, 2, 3, 3, 4, 4]}
+    fixed = trainer()
+    following = trainer(model={"type": "unet.unet", "params": {**params, "batch_statistics": True}})
+    (batch,) = some_batches(1)
+    for trained, changes in ((fixed, False), (following, True)):
+        before = statistics(trained)
+        trained.step(batch)
+        assert any((before[key] != value).any() for key, value in statistics(trained).items()) == changes
+
+
+def test_dropout_depends_on_seed_and_step_alone() -> None:
+    model = {"type": "unet.unet", "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "dropout": 0.5}}
+    first, second = trainer(model=model), trainer(model=model)
+    for batch in some_batches(2):
+        torch.rand(3)  # whatever else is drawn
+        losses = first.step(batch)
+        assert losses == second.step(batch)
+
+
+def test_validation_is_the_mean_over_all_segments_and_changes_nothing() -> None:
+    trained, settings = trainer(), configuration()
+    excerpts = Excerpts(in_memory(n_songs=3, n_excerpts=1), settings)
+    before = weights(trained)
+    one_by_one = [trained.validate([batch]) for batch in middles(excerpts, 1)]
+    together = trained.validate(middles(excerpts, 2))
+    assert together is not None
+    np.testing.assert_allclose(together, np.mean(np.array(one_by_one), axis=0), rtol=1e-5)
+    assert all(torch.equal(weight, before[key]) for key, weight in weights(trained).items())
+    assert trained.validate(middles(excerpts, 2), lambda: False) is None
+
+
+def test_half_precision_learns_too_and_keeps_full_precision_weights() -> None:
+    settings = configuration()
+    torch.manual_seed(0)
+    trained = Trainer(build(settings), settings, CPU, torch.bfloat16)
+    exact = trainer()
+    (batch,) = some_batches(1)
+    np.testing.assert_allclose(trained.step(batch), exact.step(batch), rtol=0.02)
+    losses = [sum(trained.step(batch)) for _ in range(20)]
+    assert losses[-1] < losses[0]
+    assert {weight.dtype for weight in trained.network.parameters()} == {torch.float32}
