@@ -8,13 +8,13 @@ tempo are changed as the original does: magnitudes are interpolated along freque
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spleeter.configuration import Augmentation
-from spleeter.types import Waveform
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,9 @@ class Change:
         """Whether each stem stays as it is, within the mixture."""
         return all(gain == 1 for gain in self.gains) and not any(self.swaps)
 
-    def of_stems(self, stems: Waveform) -> Waveform:
-        """Stems (stems, channels, samples), louder or softer, with swapped channels."""
-        if self.keeps_stems:
-            return stems
-        swapped = [stem[::-1] if swap else stem for stem, swap in zip(stems, self.swaps, strict=True)]
-        changed: Waveform = np.stack(swapped) * np.array(self.gains, np.float32)[:, None, None]
-        return changed
+    def n_bins(self, F: int) -> int:
+        """How many bins have to be known for `F` to be made."""
+        return F if self.pitch == 1 else ceil((F - 1) / self.pitch) + 2
 
     def of_magnitudes(self, magnitudes: Tensor, T: int, F: int) -> Tensor:
         """Magnitudes (..., frames, bins) -> (..., T, F), at another pitch and tempo; zero where nothing is known."""

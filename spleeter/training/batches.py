@@ -75,12 +75,15 @@ class Excerpts:
     Args:
         songs: whose excerpts they are.
         configuration: what a segment is.
+
+    Attributes:
+        n_stems, n_channels: of each segment.
     """
 
     def __init__(self, songs: Iterable[SongExcerpts], configuration: Configuration) -> None:
         self._places = [(song, index) for song in songs for index in range(len(song.sounds))]
         self._configuration = configuration
-        self._n_stems = len(configuration.instrument_list)
+        self.n_stems, self.n_channels = len(configuration.instrument_list), configuration.n_channels
         stretch = 1 + configuration.augmentation.time_stretch
         self._n_samples = segment_samples(configuration, ceil(configuration.T * stretch))
         shortest = min((song.sounds.shape[-1] for song, _ in self._places), default=self._n_samples)
@@ -93,7 +96,7 @@ class Excerpts:
         """The segment in the middle of an excerpt, unchanged."""
         n_samples = segment_samples(self._configuration)
         start = (self._length(excerpt) - n_samples) // 2
-        return Segment((excerpt,) * self._n_stems, (start,) * self._n_stems, n_samples, Change.none(self._n_stems))
+        return Segment((excerpt,) * self.n_stems, (start,) * self.n_stems, n_samples, Change.none(self.n_stems))
 
     def drawn(self, position: int) -> Segment:
         """The segment at a position of the training, counted from its beginning.
@@ -105,34 +108,43 @@ class Excerpts:
         excerpt = int(_order(seed, epoch, len(self))[place])
         generator = np.random.default_rng([seed, _SEGMENT, position])
         augmentation = self._configuration.augmentation
-        excerpts, starts = [excerpt] * self._n_stems, [self._start(excerpt, generator)] * self._n_stems
-        for stem in range(self._n_stems):
+        excerpts, starts = [excerpt] * self.n_stems, [self._start(excerpt, generator)] * self.n_stems
+        for stem in range(self.n_stems):
             if generator.random() < augmentation.remix:
                 excerpts[stem] = int(generator.integers(len(self)))
                 starts[stem] = self._start(excerpts[stem], generator)
-        change = draw_change(augmentation, self._n_stems, generator)
+        change = draw_change(augmentation, self.n_stems, generator)
         return Segment(tuple(excerpts), tuple(starts), self._n_samples, change)
 
-    def sounds(self, segment: Segment) -> tuple[Waveform, Waveform]:
-        """Read and mix a segment: mixture (channels, samples), stems (stems, channels, samples), float32.
+    def read(self, segment: Segment, mixture: Waveform, stems: Waveform) -> None:
+        """Read and mix a segment into arrays for it: (channels, samples), and (stems, channels, samples).
 
         What a song's own mixture holds beyond its stems stays in the mixture, unless stems are remixed.
         """
-        read = [
-            self._read(excerpt, stem, start, segment.n_samples)
-            for stem, (excerpt, start) in enumerate(zip(segment.excerpts, segment.starts, strict=True))
-        ]
-        stems = segment.change.of_stems(np.stack(read))
-        mixture = stems.sum(axis=0)
+        change = segment.change
+        for stem, excerpt in enumerate(segment.excerpts):
+            gain, swap = change.gains[stem], change.swaps[stem]
+            self._read(excerpt, stem, segment.starts[stem], stems[stem, ::-1] if swap else stems[stem], gain)
         song, _ = self._places[segment.excerpts[0]]
-        if song.sounds.shape[1] > self._n_stems and not segment.is_remix:
-            own = self._read(segment.excerpts[0], self._n_stems, segment.starts[0], segment.n_samples)
-            mixture = own if segment.change.keeps_stems else mixture + (own - np.sum(read, axis=0))
-        return mixture, stems
+        has_own = song.sounds.shape[1] > self.n_stems and not segment.is_remix
+        if has_own:
+            self._read(segment.excerpts[0], self.n_stems, segment.starts[0], mixture)
+        if not has_own:
+            np.sum(stems, axis=0, out=mixture)
+        elif not change.keeps_stems:
+            mixture += stems.sum(axis=0) - self._unchanged(segment)
 
     def song_of(self, segment: Segment) -> str:
         """The places of the songs that a segment is of."""
         return " + ".join(dict.fromkeys(self._places[excerpt][0].song.place for excerpt in segment.excerpts))
+
+    def _unchanged(self, segment: Segment) -> Waveform:
+        """The sum of a segment's stems as the song has them."""
+        total = np.zeros((self.n_channels, segment.n_samples), np.float32)
+        for stem, excerpt in enumerate(segment.excerpts):
+            self._read(excerpt, stem, segment.starts[stem], stem_sound := np.empty_like(total))
+            total += stem_sound
+        return total
 
     def _length(self, excerpt: int) -> int:
         return int(self._places[excerpt][0].sounds.shape[-1])
@@ -140,12 +152,11 @@ class Excerpts:
     def _start(self, excerpt: int, generator: np.random.Generator) -> int:
         return int(generator.integers(self._length(excerpt) - self._n_samples + 1))
 
-    def _read(self, excerpt: int, signal: int, start: int, n_samples: int) -> Waveform:
-        """One signal of an excerpt from `start` on, (channels, samples)."""
+    def _read(self, excerpt: int, signal: int, start: int, out: Waveform, gain: float = 1.0) -> None:
+        """One signal of an excerpt from `start` on, times a gain, into (channels, samples)."""
         song, index = self._places[excerpt]
-        whole = song.sounds[index, signal, :, start : start + n_samples]
-        sound: Waveform = whole * song.scales[index, signal]
-        return sound
+        whole = song.sounds[index, signal, :, start : start + out.shape[1]]
+        np.multiply(whole, np.float32(song.scales[index, signal] * gain), out=out)
 
 
 def batches(
@@ -175,11 +186,11 @@ def middles(excerpts: Excerpts, batch_size: int, rank: int = 0, world: int = 1) 
 
 
 def _batch(excerpts: Excerpts, segments: Sequence[Segment], threads: ThreadPoolExecutor) -> Batch:
-    mixtures, stems = zip(*threads.map(excerpts.sounds, segments), strict=True)
+    shape = len(segments), excerpts.n_channels, segments[0].n_samples
+    mixtures, stems = np.empty(shape, np.float32), np.empty((excerpts.n_stems, *shape), np.float32)
+    list(threads.map(excerpts.read, segments, mixtures, stems.swapaxes(0, 1)))
     songs = tuple(map(excerpts.song_of, segments))
-    return Batch(
-        torch.from_numpy(np.stack(mixtures)), torch.from_numpy(np.stack(stems, axis=1)), tuple(segments), songs
-    )
+    return Batch(torch.from_numpy(mixtures), torch.from_numpy(stems), tuple(segments), songs)
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from spleeter.transfer import to_device
 def features(batch: Batch, configuration: Configuration, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mixtures (batch, channels, T, F) and true stems (stems, batch, channels, T, F), magnitudes on `device`.
 
-    Segment by segment, so that the spectra, of more than they hold in the end, are in memory one at a time.
+    One after the other, so that the spectra, which are larger, are small enough for the caches.
     """
     mixtures, stems = to_device(batch.mixtures, device), to_device(batch.stems, device)
     sounds = torch.cat([mixtures[None], stems]).unbind(dim=1)  # each (1 + stems, channels, samples)
@@ -25,5 +25,7 @@ def features(batch: Batch, configuration: Configuration, device: torch.device) -
 
 def _segment(sounds: Tensor, segment: Segment, configuration: Configuration) -> Tensor:
     """(signals, channels, samples) -> magnitudes (signals, channels, T, F)."""
-    spectra = stft(sounds, configuration.frame_length, configuration.frame_step)
-    return segment.change.of_magnitudes(magnitudes(spectra), configuration.T, configuration.F)
+    change, T, F = segment.change, configuration.T, configuration.F
+    spectra = (stft(sound, configuration.frame_length, configuration.frame_step) for sound in sounds)
+    known = (magnitudes(spectrum[..., : change.n_bins(F)]) for spectrum in spectra)
+    return torch.stack([change.of_magnitudes(magnitude, T, F) for magnitude in known])

@@ -1,15 +1,24 @@
 """Which segments are drawn, and that they are the sounds they are said to be."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from spleeter.training.batches import Excerpts, batches, middles
+from spleeter.training.augmentation import Change
+from spleeter.training.batches import Excerpts, Segment, batches, middles
 from spleeter.training.features import features
 from tests.training.songs import configuration, in_memory
 
 CPU = torch.device("cpu")
+
+
+def sounds(excerpts: Excerpts, segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+    mixture = np.empty((2, segment.n_samples), np.float32)
+    stems = np.empty((2, 2, segment.n_samples), np.float32)
+    excerpts.read(segment, mixture, stems)
+    return mixture, stems
 
 
 def test_every_excerpt_is_taken_once_before_any_is_taken_again() -> None:
@@ -38,7 +47,7 @@ def test_a_segment_is_what_the_excerpt_holds_there_and_the_mixture_is_the_sum() 
     songs = in_memory()
     excerpts = Excerpts(songs, configuration())
     segment = excerpts.drawn(5)
-    mixture, stems = excerpts.sounds(segment)
+    mixture, stems = sounds(excerpts, segment)
     song, index = songs[segment.excerpts[0] // 2], segment.excerpts[0] % 2
     held = song.sounds[index][:, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
     np.testing.assert_array_equal(stems, held.astype(np.float32))
@@ -51,17 +60,28 @@ def test_a_song_keeps_its_own_mixture() -> None:
     segment = excerpts.drawn(0)
     song, index = songs[segment.excerpts[0] // 2], segment.excerpts[0] % 2
     held = song.sounds[index][2, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
-    np.testing.assert_array_equal(excerpts.sounds(segment)[0], held.astype(np.float32))
+    np.testing.assert_array_equal(sounds(excerpts, segment)[0], held.astype(np.float32))
 
 
 def test_what_a_mixture_holds_beyond_its_stems_outlives_changes_of_them() -> None:
     songs = in_memory(has_mixture=True)
     plain = Excerpts(songs, configuration())
     changed = Excerpts(songs, configuration(augmentation={"gain_db": 12, "channel_swap": 0.5}))
-    mixture, stems = plain.sounds(plain.drawn(3))
-    louder, louder_stems = changed.sounds(changed.drawn(3))
+    mixture, stems = sounds(plain, plain.drawn(3))
+    louder, louder_stems = sounds(changed, changed.drawn(3))
     assert not np.allclose(stems, louder_stems)
     np.testing.assert_allclose(louder - louder_stems.sum(0), mixture - stems.sum(0), atol=1e-5)
+
+
+def test_gains_and_swaps_are_each_stems_own() -> None:
+    excerpts = Excerpts(in_memory(), configuration())
+    plain = excerpts.drawn(1)
+    changed = replace(plain, change=Change((0.5, 2.0), (False, True), 1.0, 1.0))
+    _, stems = sounds(excerpts, plain)
+    mixture, changed_stems = sounds(excerpts, changed)
+    np.testing.assert_allclose(changed_stems[0], 0.5 * stems[0])
+    np.testing.assert_allclose(changed_stems[1], 2 * stems[1, ::-1])
+    np.testing.assert_allclose(mixture, changed_stems.sum(0), atol=1e-7)
 
 
 def test_processes_share_out_a_batch() -> None:
@@ -78,7 +98,7 @@ def test_remixed_stems_are_of_several_songs_and_add_up() -> None:
     excerpts = Excerpts(in_memory(has_mixture=True), configuration(augmentation={"remix": 1}))
     segments = [excerpts.drawn(position) for position in range(50)]
     remixed = next(segment for segment in segments if segment.excerpts[0] // 2 != segment.excerpts[1] // 2)
-    mixture, stems = excerpts.sounds(remixed)
+    mixture, stems = sounds(excerpts, remixed)
     np.testing.assert_allclose(mixture, stems.sum(axis=0), atol=1e-6)
     assert " + " in excerpts.song_of(remixed)
 
