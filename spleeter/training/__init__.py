@@ -6,5 +6,6 @@ problems.py      how it is told                      optimizers.py     TensorFlo
 excerpts.py      songs -> excerpts, kept in a cache  state.py          all that a training needs to go on
 batches.py       which excerpts, at which step       distributed.py    one training on several devices
 trainer.py       the steps                           summaries.py      its curves
-train.py         the front door
+train.py         the front door                      history.py        as a CSV file
+                                                     heatmap.py        magnitudes as a picture
 """

@@ -1,91 +1,55 @@
 """The curves of a training: a CSV file always, and TensorBoard's files where that is installed.
 
-training/history.csv     step,set,name,value: one figure a line, as long as the training goes on
-training/events.*        the same, with pictures and sounds of a validation song
+training/history.csv           all figures
+training/events.out.tfevents.* the same, and what becomes of a validation song, to be seen and heard
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor
 
 from spleeter.errors import TrainingError
+from spleeter.training.heatmap import heatmap, powers
+from spleeter.training.history import HISTORY_FILE, Figure, History, read_history, writing
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
-HISTORY_FILE = "history.csv"
+if TYPE_CHECKING:  # it need not be installed
+    from torch.utils.tensorboard import SummaryWriter
 
-_HEADER = ["step", "set", "name", "value"]
-_DYNAMIC_RANGE_DB = 80.0
+__all__ = ["HISTORY_FILE", "Figure", "Summaries", "read_history"]
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One point of a curve.
-
-    Args:
-        step: after which it was taken.
-        set: "training" or "validation".
-        name: "loss" for the sum, "loss/vocals" for a stem's, "steps_per_second", "data_wait".
-        value: of it.
-    """
-
-    step: int
-    set: str
-    name: str
-    value: float
-
-
-def read_history(path: Path) -> list[Figure]:
-    """Read a training's curves; a last line that was not finished is left out.
-
-    Raises:
-        TrainingError: if there is no such file, or it is something else.
-    """
-    try:
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        header, *rows = csv.reader(whole.splitlines())
-        if header != _HEADER:
-            raise ValueError(f"its columns are {', '.join(header)}")
-        return [Figure(int(step), set_, name, float(value)) for step, set_, name, value in rows]
-    except OSError as error:
-        raise TrainingError(f"cannot read {display_name(path)}: {error.strerror}") from error
-    except ValueError as error:
-        raise TrainingError(f"{display_name(path)} is no history of a training: {error}") from error
+_FLUSH_SECONDS = 30
+"""How much of TensorBoard's files a training that is killed may lose."""
 
 
 class Summaries:
-    """Writes the curves of a training; use it as a context manager.
+    """Writes the curves of a training; a context manager.
 
     Args:
         folder: made if need be.
-        step: from which the training goes on: what a training that was killed had written beyond it is dropped.
+        step: where the training goes on: what was written of later steps is dropped. At 0 a new one begins.
 
     Raises:
         TrainingError: if a file there cannot be written, or is no history; also from every method.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        self._path = folder / HISTORY_FILE
-        with self._writing():
+        self._folder = folder
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            kept = (
-                [figure for figure in read_history(self._path) if figure.step <= step] if self._path.exists() else []
-            )
-            temporary = self._path.with_suffix(".part")
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                rows = csv.writer(file, lineterminator="\n")
-                rows.writerows([_HEADER, *([f.step, f.set, f.name, repr(f.value)] for f in kept)])
-            temporary.replace(self._path)
-            self._file = self._path.open("a", encoding="utf-8", newline="", buffering=1)
-        self._events = _event_writer(folder, step)
+        self._history = History(folder / HISTORY_FILE, step)
+        try:
+            self._events = _event_writer(folder, step)
+        except BaseException:
+            self._history.close()
+            raise
 
     @property
     def takes_examples(self) -> bool:
@@ -93,84 +57,92 @@ class Summaries:
         return self._events is not None
 
     def training(self, step: int, losses: Mapping[str, float], steps_per_second: float, data_wait: float) -> None:
-        """Note a step: "loss" and each stem's, steps a second, and the share of time that was waited for data."""
-        speed = {"steps_per_second": steps_per_second, "data_wait": data_wait}
-        self._write(step, "training", {**_named(losses), **speed})
+        """Note how it goes.
+
+        Args:
+            step: after which.
+            losses: "loss", and that of each instrument.
+            steps_per_second: of late.
+            data_wait: share of the time, of late, in which no batch was there.
+        """
+        rates = {"steps_per_second": steps_per_second, "data_wait": data_wait}
+        self._add(step, "training", {**_named(losses), **rates})
 
     def validation(self, step: int, losses: Mapping[str, float]) -> None:
-        """Note a validation: "loss" and each stem's."""
-        self._write(step, "validation", _named(losses))
+        """Note a validation after a step: "loss", and that of each instrument."""
+        self._add(step, "validation", _named(losses))
 
     def example(
         self, step: int, magnitudes: Mapping[str, Tensor], sounds: Mapping[str, Tensor], sample_rate: int
     ) -> None:
-        """Show a segment of a validation song, in TensorBoard only.
+        """Show what becomes of a validation song; only TensorBoard can.
+
+        All pictures have the same scale, from the loudest bin of any 80 dB down. Sounds are mixed to one channel.
 
         Args:
-            step: after which it was separated.
+            step: after which.
             magnitudes: name -> (channels, T, F).
-            sounds: name -> (channels, samples).
-            sample_rate: of the sounds, in hertz.
+            sounds: name -> (channels, samples), clipped at ±1.
+            sample_rate: in hertz.
         """
         if self._events is None:
             return
-        with self._writing():
-            for name, magnitude in magnitudes.items():
-                self._events.add_image(f"example/{name}", picture(magnitude), step)
+        shown = {name: powers(magnitude) for name, magnitude in magnitudes.items()}
+        loudest = max((float(power.max()) for power in shown.values()), default=0.0)
+        with writing(self._folder):
+            for name, power in shown.items():
+                picture = heatmap(power, loudest)
+                self._events.add_image(f"validation/example/{name}", picture, step, dataformats="HWC")
             for name, sound in sounds.items():
-                self._events.add_audio(f"example/{name}", sound.mean(0, keepdim=True).clamp(-1, 1), step, sample_rate)
+                self._events.add_audio(f"validation/example/{name}", _mono(sound), step, sample_rate)
 
     def close(self) -> None:
         """Finish the files. May be called twice."""
-        with self._writing():
-            self._file.close()
+        try:
+            self._history.close()
+        finally:
             if self._events is not None:
-                self._events.close()
+                with writing(self._folder):
+                    self._events.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            with suppress(TrainingError):  # what went wrong first is what to tell
+                self.close()
 
-    def _write(self, step: int, set_: str, values: Mapping[str, float]) -> None:
-        with self._writing():
-            csv.writer(self._file, lineterminator="\n").writerows(
-                [step, set_, name, repr(value)] for name, value in values.items()
-            )
-            if self._events is not None:
+    def _add(self, step: int, set_: str, values: Mapping[str, float]) -> None:
+        self._history.add(step, set_, values)
+        if self._events is not None:
+            with writing(self._folder):
                 for name, value in values.items():
                     self._events.add_scalar(f"{set_}/{name}", value, step)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TrainingError(f"cannot write {display_name(self._path)}: {error.strerror or error}") from error
 
-
-def picture(magnitudes: Tensor) -> Tensor:
-    """Magnitudes (channels, T, F) -> a grey picture (1, F, T) in [0, 1]: low frequencies below, 80 dB of range."""
-    loudness = 20 * magnitudes.mean(0).clamp(min=1e-10).log10()  # (T, F)
-    scaled = 1 + (loudness - loudness.max()) / _DYNAMIC_RANGE_DB
-    return scaled.clamp(0, 1).T.flip(0)[None]
+def _event_writer(folder: Path, step: int) -> SummaryWriter | None:
+    """TensorBoard's writer, which takes back what was written of later steps; None without TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info(
+            f"TensorBoard is not installed: curves go to {display_name(folder / HISTORY_FILE)} only"
+            " (pip install 'spleeter[train]' for both)"
+        )
+        return None
+    with writing(folder):
+        return SummaryWriter(str(folder), purge_step=step + 1, flush_secs=_FLUSH_SECONDS)
 
 
 def _named(losses: Mapping[str, float]) -> dict[str, float]:
     return {name if name == "loss" else f"loss/{name}": value for name, value in losses.items()}
 
 
-def _event_writer(folder: Path, step: int) -> Any:
-    """TensorBoard's writer, which takes back what was written beyond a step; None without TensorBoard."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        logger.info(
-            "curves are written to %s only; for TensorBoard: pip install 'spleeter[train]'",
-            display_name(folder / HISTORY_FILE),
-        )
-        return None
-    return SummaryWriter(str(folder), purge_step=step + 1, max_queue=100)
+def _mono(sound: Tensor) -> Tensor:
+    """Samples (channels, samples) -> (1, samples) within ±1; NaN becomes silence."""
+    return sound.detach().float().mean(dim=0, keepdim=True).nan_to_num().clamp(-1, 1)

@@ -1,0 +1,205 @@
+"""The curves of a training, written and read back, as a CSV file and by TensorBoard."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spleeter.errors import TrainingError
+from spleeter.training.heatmap import MOST_ROWS, heatmap, powers
+from spleeter.training.summaries import HISTORY_FILE, Figure, Summaries, read_history
+
+LOSSES = {"loss": 0.3, "vocals": 0.1, "drums": 0.2}
+
+
+@pytest.fixture
+def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+
+
+def write(folder: Path, begin: int, *steps: int) -> None:
+    with Summaries(folder, begin) as summaries:
+        for step in steps:
+            summaries.training(step, LOSSES, 2.5, 0.125)
+            summaries.validation(step, LOSSES)
+
+
+def steps_of(folder: Path) -> list[int]:
+    return list(dict.fromkeys(figure.step for figure in read_history(folder / HISTORY_FILE)))
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "made" / HISTORY_FILE
+    with Summaries(path.parent, 0) as summaries:
+        summaries.training(5, {"loss": 1 / 3, 'a "b", ü': math.inf}, 2.5, 0.125)
+        assert read_history(path) == [  # while the training runs
+            Figure(5, "training", "loss", 1 / 3),
+            Figure(5, "training", 'loss/a "b", ü', math.inf),
+            Figure(5, "training", "steps_per_second", 2.5),
+            Figure(5, "training", "data_wait", 0.125),
+        ]
+        summaries.validation(7, {"loss": math.nan})
+    last = read_history(path)[-1]
+    assert (last.step, last.set, last.name) == (7, "validation", "loss")
+    assert math.isnan(last.value)
+    assert path.read_text().startswith("step,set,name,value\n5,training,loss,0.333")
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+def test_without_tensorboard_only_the_history_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "spleeter"), Summaries(tmp_path, 0) as summaries:
+        assert not summaries.takes_examples
+        summaries.example(1, {"vocals": torch.ones(2, 8, 8)}, {"vocals": torch.ones(2, 8)}, 8000)
+    assert [path.name for path in tmp_path.iterdir()] == [HISTORY_FILE]
+    assert [(record.levelname, "spleeter[train]" in record.message) for record in caplog.records] == [("INFO", True)]
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+def test_later_figures_are_dropped_on_going_on(tmp_path: Path) -> None:
+    write(tmp_path, 0, 10, 20, 30)
+    before = read_history(tmp_path / HISTORY_FILE)
+    write(tmp_path, 20, 25)
+    assert steps_of(tmp_path) == [10, 20, 25]
+    assert read_history(tmp_path / HISTORY_FILE)[:-8] == [figure for figure in before if figure.step <= 20]
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+def test_a_new_training_begins_a_new_history(tmp_path: Path) -> None:
+    (tmp_path / HISTORY_FILE).write_bytes(b"\xff anything")
+    write(tmp_path, 0, 5)
+    assert steps_of(tmp_path) == [5]
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+@pytest.mark.parametrize("lost", [1, 2, 10, 30])
+def test_of_a_killed_training_the_last_line_is_lost_at_most(tmp_path: Path, lost: int) -> None:
+    write(tmp_path, 0, 10, 20)
+    path = tmp_path / HISTORY_FILE
+    whole = read_history(path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    left = read_history(path)
+    assert left == whole[: len(left)]
+    assert len(left) >= len(whole) - 1 - lost // 20
+    write(tmp_path, 20, 30)
+    assert read_history(path)[: len(left)] == left
+    assert steps_of(tmp_path) == [10, 20, 30]
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "begins with ''"),
+        (b"song,time\n", "begins with 'song,time'"),
+        (b"step,set,name,value\n1,training,loss\n", "line 2 is damaged"),
+        (b"step,set,name,value\n1,training,loss,1\n\0\0\n", "line 3 is damaged"),
+        (b"step,set,name,value\nfew,training,loss,1\n", "line 2 is damaged"),
+        (b"\xff\n", "decode"),
+        (b"step,set,name,value\n1,training,lo\rss,1\n", "new-line"),
+    ],
+)
+def test_another_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / HISTORY_FILE
+    path.write_bytes(content)
+    with pytest.raises(TrainingError, match=message) as caught:
+        Summaries(tmp_path, 1)
+    assert HISTORY_FILE in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+def test_what_cannot_be_read_or_written_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"cannot read .*history\.csv: No such file"):
+        read_history(tmp_path / HISTORY_FILE)
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"cannot write .*file"):
+        Summaries(tmp_path / "file", 0)
+    (tmp_path / HISTORY_FILE).mkdir()
+    with pytest.raises(TrainingError, match=r"cannot write .*history\.csv: it exists and is not a file"):
+        Summaries(tmp_path, 0)
+
+
+def fail(summaries: Summaries) -> None:
+    with summaries:
+        summaries.training(1, LOSSES, 1.0, 0.0)
+
+
+@pytest.mark.usefixtures("without_tensorboard")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no full disk to offer")
+def test_a_full_disk_is_told_once_in_a_line(tmp_path: Path) -> None:
+    summaries = Summaries(tmp_path, 0)
+    summaries._history._file = Path("/dev/full").open("ab")  # noqa: SIM115
+    with pytest.raises(TrainingError, match=r"^cannot write .*history\.csv: No space left") as caught:
+        fail(summaries)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_heatmap_has_time_to_the_right_and_frequency_upwards() -> None:
+    magnitudes = torch.zeros(2, 30, 20)
+    magnitudes[:, 25, 3] = 1.0
+    magnitudes[:, 2, 3] = 1e-3
+    picture = heatmap(powers(magnitudes), 1.0).float().mean(dim=-1)  # (rows, T)
+    assert picture.shape == (20, 30)
+    assert divmod(int(picture.argmax()), 30) == (20 - 1 - 3, 25)
+    assert picture[16, 25] > picture[16, 2] > picture[0, 0]
+
+
+def test_a_heatmap_of_many_bins_keeps_their_mean_power() -> None:
+    power = powers(torch.full((1, 4, 2049), 3.0))
+    assert power.shape == (4, 410)
+    assert power.shape[1] <= MOST_ROWS
+    torch.testing.assert_close(power, torch.full_like(power, 9.0))
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf, 3e38])
+def test_no_magnitude_is_too_strange_for_a_heatmap(value: float) -> None:
+    power = powers(torch.full((2, 5, 6), value))
+    assert heatmap(power, float(power.max())).shape == (6, 5, 3)
+
+
+def accumulated(folder: Path) -> Any:
+    module = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    accumulator = module.EventAccumulator(str(folder))
+    accumulator.Reload()
+    return accumulator
+
+
+def test_tensorboard_reads_curves_pictures_and_sounds(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    with Summaries(tmp_path, 0) as summaries:
+        assert summaries.takes_examples
+        summaries.training(5, LOSSES, 2.5, 0.125)
+        summaries.validation(5, LOSSES)
+        magnitudes = {"mix": torch.ones(2, 12, 1024), "vocals": torch.full((2, 12, 1024), 1e-3)}
+        sounds = {"mix": torch.full((2, 400), 2.0), "vocals": torch.full((2, 400), math.nan)}
+        summaries.example(5, magnitudes, sounds, 8000)
+    read = accumulated(tmp_path)
+    losses = {"loss": 0.3, "loss/vocals": 0.1, "loss/drums": 0.2}
+    expected = {f"{part}/{name}": value for part in ("training", "validation") for name, value in losses.items()}
+    expected |= {"training/steps_per_second": 2.5, "training/data_wait": 0.125}
+    assert {tag: read.Scalars(tag)[0].value for tag in read.Tags()["scalars"]} == pytest.approx(expected)
+    assert all(read.Scalars(tag)[0].step == 5 for tag in expected)
+    names = ["validation/example/mix", "validation/example/vocals"]
+    assert read.Tags()["images"] == read.Tags()["audio"] == names
+    pictures = [read.Images(name)[0] for name in names]
+    assert [(picture.width, picture.height, picture.step) for picture in pictures] == [(12, 512, 5)] * 2
+    assert pictures[0].encoded_image_string != pictures[1].encoded_image_string  # the same scale for both
+    sound = read.Audio(names[0])[0]
+    assert (sound.sample_rate, sound.length_frames, sound.content_type) == (8000, 400, "audio/wav")
+
+
+def test_tensorboard_forgets_later_steps_on_going_on(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    write(tmp_path, 0, 10, 20, 30)
+    first = next(tmp_path.glob("events*"))
+    first.rename(first.with_name("events.out.tfevents.0000000001"))  # files are read by the seconds in their names
+    write(tmp_path, 20, 25)
+    assert [event.step for event in accumulated(tmp_path).Scalars("training/loss")] == [10, 20, 25]
