@@ -1,0 +1,238 @@
+"""Whole trainings, on songs made up: what is left behind, and that stopping changes nothing."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from spleeter.configuration import Configuration
+from spleeter.errors import DatasetError, TrainingError
+from spleeter.separator import Separator
+from spleeter.training.history import read_history
+from spleeter.training.train import train
+from spleeter.training.watcher import StepReport, Watcher
+from tests.training.songs import configuration, write_songs
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Configuration:
+    """A training of six steps on three songs, validated on two."""
+    return configuration(
+        model_dir=str(tmp_path / "model"),
+        train_csv=str(write_songs(tmp_path / "train")),
+        validation_csv=str(write_songs(tmp_path / "validation", 2, first_seed=100)),
+        training_cache=str(tmp_path / "cache" / "train"),
+        validation_cache=str(tmp_path / "cache" / "validation"),
+    )
+
+
+def changed(settings: Configuration, **changes: Any) -> Configuration:
+    return Configuration.load({**settings.to_dict(), **changes})
+
+
+def losses(model_dir: str | Path, set_: str = "training") -> dict[int, float]:
+    figures = read_history(Path(model_dir) / "training" / "history.csv")
+    return {figure.step: figure.value for figure in figures if (figure.set, figure.name) == (set_, "loss")}
+
+
+class StopsAt(Watcher):
+    def __init__(self, step: int) -> None:
+        self._step, self._reached = step, 0
+
+    def step(self, report: StepReport) -> None:
+        self._reached = report.step
+
+    def wants_stop(self) -> bool:
+        return self._reached >= self._step
+
+
+def assert_same_state(first: Path, second: Path) -> None:
+    one, other = (load_file(folder / "training" / "state.safetensors") for folder in (first, second))
+    assert one.keys() == other.keys()
+    for key, tensor in one.items():
+        torch.testing.assert_close(tensor, other[key], rtol=0, atol=0, msg=key)
+
+
+def test_a_trained_model_separates_at_once(settings: Configuration, tmp_path: Path) -> None:
+    outcome = train(settings, device="cpu")
+    assert outcome.is_done
+    assert outcome.record.step == 6
+    song, _ = soundfile.read(tmp_path / "train" / "song0" / "vocals.wav", dtype="float32")
+    stems = Separator(str(outcome.model_dir), device="cpu").separate(song)
+    assert stems.keys() == {"vocals", "accompaniment"}
+    assert sum(stem.std() for stem in stems.values()) > 0
+
+
+def test_losses_are_noted_and_the_best_model_is_kept(settings: Configuration) -> None:
+    outcome = train(settings, device="cpu")
+    assert list(losses(outcome.model_dir)) == [1, 2, 3, 4, 5, 6]
+    validations = losses(outcome.model_dir, "validation")
+    assert list(validations) == [3, 6]
+    best = min(validations, key=validations.__getitem__)
+    assert (outcome.record.best_step, outcome.record.best_loss) == (best, validations[best])
+    names = {figure.name for figure in read_history(outcome.model_dir / "training" / "history.csv")}
+    assert names == {"loss", "loss/vocals", "loss/accompaniment", "steps_per_second", "data_wait"}
+
+
+def test_a_worse_model_does_not_replace_the_best(settings: Configuration) -> None:
+    outcome = train(changed(settings, train_max_steps=3), device="cpu")
+    before = (outcome.model_dir / "model.safetensors").read_bytes()
+    worse = train(changed(settings, learning_rate=10.0), device="cpu")
+    assert worse.record.best_step == 3
+    assert (outcome.model_dir / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "Adadelta", "augmentation": {"remix": 0.5, "gain_db": 3, "pitch_semitones": 1}},
+        {
+            "model": {
+                "type": "unet.softmax_unet",
+                "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "dropout": 0.5, "batch_statistics": True},
+            }
+        },
+    ],
+    ids=["Adam", "Adadelta and augmentation", "dropout and batch statistics"],
+)
+@pytest.mark.parametrize("step", [2, 3])
+def test_stopped_and_resumed_equals_never_stopped(
+    settings: Configuration, tmp_path: Path, changes: dict[str, Any], step: int
+) -> None:
+    whole = train(changed(settings, model_dir=str(tmp_path / "whole"), **changes), device="cpu")
+    parted = changed(settings, model_dir=str(tmp_path / "parted"), **changes)
+    stopped = train(parted, device="cpu", watcher=StopsAt(step))
+    assert not stopped.is_done
+    assert stopped.record.step == step
+    resumed = train(parted, device="cpu")
+    assert resumed.is_done
+    assert_same_state(whole.model_dir, resumed.model_dir)
+    assert losses(whole.model_dir) == losses(resumed.model_dir)
+
+
+def test_a_stopped_training_leaves_a_usable_model(settings: Configuration) -> None:
+    outcome = train(settings, device="cpu", watcher=StopsAt(1))
+    assert Separator(str(outcome.model_dir), device="cpu").separate(np.zeros((4000, 2), np.float32))
+
+
+def test_a_finished_training_is_left_alone(settings: Configuration) -> None:
+    outcome = train(settings, device="cpu")
+    state = (outcome.model_dir / "training" / "state.safetensors").stat().st_mtime_ns
+    again = train(settings, device="cpu")
+    assert again.is_done
+    assert (outcome.model_dir / "training" / "state.safetensors").stat().st_mtime_ns == state
+
+
+def test_another_network_does_not_go_on_with_a_training(settings: Configuration) -> None:
+    train(settings, device="cpu")
+    with pytest.raises(TrainingError, match=r"has optimizer = Adam, but SGD is asked for"):
+        train(changed(settings, optimizer="SGD"), device="cpu")
+
+
+def test_without_caches_and_validation_it_trains_too(settings: Configuration) -> None:
+    plain = changed(settings, training_cache=None, validation_cache=None, validation_csv=None)
+    outcome = train(plain, device="cpu")
+    assert outcome.record.best_loss is None
+    assert (outcome.model_dir / "model.safetensors").exists()
+    assert losses(outcome.model_dir).keys() == {1, 2, 3, 4, 5, 6}
+
+
+def test_fine_tuning_starts_from_a_models_weights(settings: Configuration, tmp_path: Path) -> None:
+    first = train(settings, device="cpu")
+    tuned = changed(settings, model_dir=str(tmp_path / "tuned"), learning_rate=1e-12, train_max_steps=1)
+    outcome = train(tuned, device="cpu", start_from=str(first.model_dir))
+    before, after = (load_file(folder / "model.safetensors") for folder in (first.model_dir, outcome.model_dir))
+    assert all(torch.allclose(weight, after[key], atol=1e-9) for key, weight in before.items())
+
+
+def test_songs_with_problems_are_all_told_before_the_first_step(
+    settings: Configuration, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "train" / "song0" / "vocals.wav").unlink()
+    (tmp_path / "train" / "song1" / "vocals.wav").write_bytes(b"no sound")
+    with pytest.raises(DatasetError, match="2 songs or lists have problems"):
+        train(settings, device="cpu")
+    assert "songs.csv, line 2 (song0): vocals_path: there is no file" in caplog.text
+    assert "songs.csv, line 3 (song1): vocals:" in caplog.text
+    assert not (tmp_path / "model").exists()
+    outcome = train(settings, device="cpu", skip_bad=True)
+    assert outcome.is_done
+
+
+def test_a_song_to_validate_on_is_not_trained_on(settings: Configuration, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DatasetError):
+        train(changed(settings, validation_csv=settings.train_csv), device="cpu")
+    assert "must not be trained on" in caplog.text
+
+
+# As processes of their own.
+
+_RUN = "import sys; from tests.training.test_train import run; run(*sys.argv[1:])"
+
+
+def run(path: str, *options: str) -> None:
+    """Train as a process of a test does."""
+    torch.set_num_threads(1)
+    train(Configuration.load(path), device="cpu")
+
+
+def process(settings: Configuration, tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
+    path = tmp_path / f"{Path(settings.model_dir).name}.json"
+    path.write_text(settings.to_json())
+    return subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(path)],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+        text=True,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_joint_batch(settings: Configuration, tmp_path: Path) -> None:
+    alone = changed(settings, model_dir=str(tmp_path / "alone"), optimizer="SGD", learning_rate=0.1)
+    together = changed(alone, model_dir=str(tmp_path / "together"))
+    train(alone, device="cpu")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    processes = [process(together, tmp_path, **shared, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
+    for each in processes:
+        _, errors = each.communicate(timeout=120)
+        assert each.returncode == 0, errors
+    for set_ in ("training", "validation"):
+        expected, found = losses(tmp_path / "alone", set_), losses(tmp_path / "together", set_)
+        assert expected.keys() == found.keys()
+        np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-5)
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("alone", "together"))
+    for key, weight in one.items():
+        torch.testing.assert_close(other[key], weight, rtol=1e-3, atol=1e-5, msg=key)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_last_save(settings: Configuration, tmp_path: Path) -> None:
+    long = changed(settings, train_max_steps=100_000, save_checkpoints_steps=2, validation_csv=None)
+    killed = process(long, tmp_path)
+    state = tmp_path / "model" / "training" / "state.safetensors"
+    deadline = time.monotonic() + 100
+    while not state.exists() and time.monotonic() < deadline and killed.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.2)  # well into the steps after
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    outcome = train(long, device="cpu", watcher=StopsAt(0))
+    steps = list(losses(outcome.model_dir))
+    assert steps == list(range(1, outcome.record.step + 1))
+    assert outcome.record.step > 2
