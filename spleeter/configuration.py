@@ -284,8 +284,8 @@ class Configuration(_Frozen):
                 folder, one that holds `configuration.json` (its `model_dir` is then that folder); a mapping
                 with the keys of the JSON; or a Configuration, returned as it is.
 
-        A JSON file's relative `model_dir` becomes absolute if that folder exists beside the file, and stays
-        as written otherwise. Unknown keys are dropped with a warning; keys set to null count as absent.
+        A JSON file's relative `model_dir` becomes absolute if that folder exists beside the file, or holds a trained
+        model and exists in the working directory; it stays as written otherwise. Unknown keys are dropped with a warning; keys set to null count as absent.
 
         Raises:
             ConfigurationError: if there is no such configuration, or it breaks a rule.
@@ -479,7 +479,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     if is_folder:
         values["model_dir"] = str(path.resolve())
     elif isinstance(model_dir := values.get("model_dir"), str) and model_dir:
-        values["model_dir"] = _beside(file, model_dir)
+        values["model_dir"] = _found(file, model_dir)
     return display_name(file), values
 
 
@@ -490,14 +490,18 @@ def _not_found(path: Path, is_folder: bool) -> str:
     return f"configuration file {display_name(path)} not found{hint}"
 
 
-def _beside(file: Path, model_dir: str) -> str:
-    """`model_dir` made absolute if it is relative and that folder lies beside `file`, else as written."""
-    folder = file.parent / model_dir
+def _found(file: Path, model_dir: str) -> str:
+    """A relative `model_dir` made absolute if that folder lies beside `file`, or a model's in the working directory."""
+    beside, here = file.parent / model_dir, Path(model_dir)
     try:
-        is_beside = not Path(model_dir).is_absolute() and folder.is_dir()
-        return str(folder.resolve()) if is_beside else model_dir
+        if not here.is_absolute():
+            if beside.is_dir():
+                return str(beside.resolve())
+            if (here / MODEL_FOLDER_FILE).is_file():  # where `spleeter train` has put it
+                return str(here.resolve())
     except OSError:
-        return model_dir  # too long a name, or out of reach: no usable folder is there
+        pass  # too long a name, or out of reach: no usable folder is there
+    return model_dir
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:

@@ -144,7 +144,11 @@ def test_defaults_are_the_originals_else_those_of_2stems() -> None:
         "train_csv": None,
         "validation_csv": None,
     }
-    expected = {**ORIGINALS["2stems"], **of_the_original, **MINIMAL}
+    of_this_package: dict[str, Any] = {
+        "validation_chunks_per_song": 1,  # what the original does
+        "augmentation": dict.fromkeys(["gain_db", "channel_swap", "remix", "pitch_semitones", "time_stretch"], 0),
+    }
+    expected = {**ORIGINALS["2stems"], **of_the_original, **of_this_package, **MINIMAL}
     assert Configuration.load(MINIMAL).to_dict() == expected
 
 
@@ -220,10 +224,18 @@ RULES: list[tuple[str, Any, str]] = [
     ("optimizer", "adam", "must be one of Adam, SGD, Adadelta; did you mean 'Adam'?"),
     ("throttle_secs", -1, "must be at least 0"),
     ("random_seed", -1, "must be at least 0"),
+    ("augmentation", 6, "must be an object"),
+    ("augmentation.gain_db", -1, "must be at least 0"),
+    ("augmentation.gain_db", 25, "must be at most 24"),
+    ("augmentation.remix", 1.5, "must be at most 1"),
+    ("augmentation.time_stretch", "much", "must be a number"),
+    ("model.params.dropout", 1, "must be less than 1"),
+    ("model.params.batch_statistics", 1, "must be true or false"),
 ]
 POSITIVE_WHOLE = [
     *("sample_rate", "n_channels", "frame_length", "frame_step", "T", "F"),
     *("n_chunks_per_song", "batch_size", "train_max_steps", "save_checkpoints_steps", "save_summary_steps"),
+    "validation_chunks_per_song",
 ]
 POSITIVE_REAL = ["separation_exponent", "chunk_duration", "learning_rate"]
 for _key in POSITIVE_WHOLE + POSITIVE_REAL:
@@ -697,6 +709,22 @@ def test_nothing_mutable_is_reachable() -> None:
     with pytest.raises(ValidationError):
         configuration.model.type = "unet.unet"
     assert {configuration: 1}[Configuration.load(configuration.to_dict())] == 1
+
+
+def test_an_unknown_augmentation_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    Configuration.load({**MINIMAL, "augmentation": {"gain": 3, "remix": 0.5}})
+    assert "unknown key 'augmentation.gain' is ignored; did you mean 'gain_db'?" in caplog.text
+
+
+def test_a_trained_model_is_found_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    file = write(tmp_path / "configs" / "song.json", {**MINIMAL, "model_dir": "my_model"})
+    assert Configuration.load(file).model_dir == "my_model"
+    (tmp_path / "my_model").mkdir()
+    assert Configuration.load(file).model_dir == "my_model"
+    write(tmp_path / "my_model" / "configuration.json", MINIMAL)
+    assert Configuration.load(file).model_dir == str(tmp_path / "my_model")
 
 
 def test_order_of_params_is_no_difference() -> None:

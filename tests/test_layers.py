@@ -99,6 +99,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ["evaluate", "--help"],
         ["train", "--help"],
         ["models", "--help"],
+        ["dataset", "make", "--help"],
         ["--version"],
     ],
 )

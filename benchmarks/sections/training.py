@@ -1,12 +1,14 @@
-"""Steps of training a second: forward, mean absolute error on magnitudes, backward, Adam."""
+"""Steps of training a second, and what forms of keeping the songs cost and lose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import median
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch.nn.functional import l1_loss
+from torch import Tensor
 
 from benchmarks.arithmetic import network_gflop, segment_seconds
 from benchmarks.clock import in_turn, timer
@@ -14,42 +16,108 @@ from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from spleeter.configuration import Configuration
 from spleeter.model.functions import build
+from spleeter.spectral.stft import magnitudes, stft
+from spleeter.training.augmentation import Change
+from spleeter.training.batches import Batch, Segment
+from spleeter.training.excerpts import segment_samples
+from spleeter.training.features import features
+from spleeter.training.trainer import Trainer
+from spleeter.utils.allocator import keep_all_memory
 
 _BATCH = 2
 _PASSES = 3
 """Forward, and backward to the inputs and to the weights of each layer, cost about the same."""
 
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DB_RANGE = 100.0
+"""Of the original's spectrograms in 8 bits."""
+
 
 def run(setting: Setting) -> list[Table]:
-    """Take a few steps with the full-size network of 2 stems."""
-    configuration, rounds = Configuration.load("spleeter:2stems"), setting.options.n_rounds(5, 2)
+    """Take a few steps with the full-size network of 2 stems, and look at a segment in the forms it can be kept in."""
+    configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
+    keep_all_memory()  # as a training does
+    rounds = setting.options.n_rounds(5, 2)
     tell(f"training: {rounds} steps")
-    times = in_turn({"step": timer(_step(configuration, setting.device), setting.device)}, rounds)["step"]
-    step_s, n_stems = median(times), len(configuration.instrument_list)
-    row: Row = {
-        "what": f"{n_stems} stems, {_BATCH} segments",
-        "steps": rounds,
-        "step_s": step_s,
-        "steps_per_s": 1 / step_s,
-        "x_real_time": _BATCH * segment_seconds(configuration) / step_s,
-        "gflop_per_s": _PASSES * _BATCH * n_stems * network_gflop(configuration) / step_s,
+    batch = _batch(setting, configuration)
+    work: dict[str, Callable[[], object]] = {
+        name: _step(configuration, setting.device, name, batch) for name in _PRECISIONS
     }
-    note = "Batch norm with fixed statistics, as the released models were trained; three passes' operations counted."
-    return [Table("Training: one step", [row], [note])]
+    work["spectra alone"] = lambda: features(batch, configuration, setting.device)
+    times = in_turn({name: timer(one, setting.device) for name, one in work.items()}, rounds)
+    rows = [_row(name, median(seconds), configuration) for name, seconds in times.items()]
+    notes = [
+        f"2 stems at full size, {_BATCH} segments a step, Adam. Batch norm with fixed statistics, as the released "
+        "models were trained; a network's operations counted three times; a step includes the spectra of its sounds."
+    ]
+    kept = _kept(batch, configuration)
+    kept_notes = [
+        "SNR of the magnitudes that the network is given. The original keeps decibels in 8 bits, from the loudest "
+        f"bin {_DB_RANGE:g} dB down."
+    ]
+    return [
+        Table("Training: one step", rows, notes),
+        Table("Training: what a song is kept as, for each stem", kept, kept_notes),
+    ]
 
 
-def _step(configuration: Configuration, device: torch.device) -> Callable[[], None]:
-    """A step on random magnitudes, always the same."""
-    network = build(configuration).eval().to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
-    shape = (_BATCH, configuration.n_channels, configuration.T, configuration.F)
-    mixture = torch.rand(shape, device=device).to(memory_format=torch.channels_last)
-    targets = torch.rand((len(configuration.instrument_list), *shape), device=device) * mixture
+def _batch(setting: Setting, configuration: Configuration) -> Batch:
+    """Segments of music, one after the other; the song itself is the first stem, and turned round the second."""
+    n_samples = segment_samples(configuration)
+    waveform = setting.songs.waveform(_BATCH * n_samples / configuration.sample_rate + 1)[: _BATCH * n_samples]
+    song = torch.from_numpy(waveform).reshape(_BATCH, n_samples, 2).transpose(1, 2).contiguous()
+    stems = torch.stack([song, song.flip(-1)]) / 2
+    segment = Segment((0, 0), (0, 0), n_samples, Change.none(2))
+    return Batch(stems.sum(0), stems, (segment,) * _BATCH, ("music",) * _BATCH)
 
-    def step() -> None:
-        optimiser.zero_grad()
-        l1_loss(network(mixture), targets).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
 
-    return step
+def _step(configuration: Configuration, device: torch.device, precision: str, batch: Batch) -> Callable[[], object]:
+    trainer = Trainer(build(configuration), configuration, device, _PRECISIONS[precision])
+    return lambda: trainer.step(batch)
+
+
+def _row(name: str, seconds: float, configuration: Configuration) -> Row:
+    row: Row = {"what": name, "step_s": seconds, "steps_per_s": 1 / seconds}
+    row["x_real_time"] = _BATCH * segment_seconds(configuration) / seconds
+    if name in _PRECISIONS:
+        n_stems = len(configuration.instrument_list)
+        row["gflop_per_s"] = _PASSES * _BATCH * n_stems * network_gflop(configuration) / seconds
+    return row
+
+
+def _kept(batch: Batch, configuration: Configuration) -> list[Row]:
+    """Size and error of a stem's sound and spectra."""
+    sound = batch.stems[0, 0]
+    true = _magnitudes(sound, configuration)
+    in_16_bits = (sound * 2**15).round().clamp(-(2**15), 2**15 - 1) / 2**15
+    forms = {
+        "sound, 16 bits (what is kept here)": (2 * sound.numel(), _magnitudes(in_16_bits, configuration)),
+        "magnitudes, float16": (2 * true.size, true.astype(np.float16).astype(np.float32)),
+        "decibels, 8 bits (the original's)": (true.size, _through_8_bits(true)),
+    }
+    minutes = sound.shape[-1] / configuration.sample_rate / 60
+    return [
+        {"what": name, "mb_per_minute": size / 1e6 / minutes, "snr_db": _snr(true, found)}
+        for name, (size, found) in forms.items()
+    ]
+
+
+def _magnitudes(sound: Tensor, configuration: Configuration) -> npt.NDArray[np.float32]:
+    spectra = stft(sound, configuration.frame_length, configuration.frame_step)[..., : configuration.F]
+    found: npt.NDArray[np.float32] = magnitudes(spectra).numpy()
+    return found
+
+
+def _through_8_bits(true: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Into decibels in 8 bits and back, as the original does."""
+    decibels = 20 * np.log10(np.maximum(true, 1e-9))
+    decibels = np.maximum(decibels, decibels.max() - _DB_RANGE)
+    low, high = decibels.min(), decibels.max()
+    kept = ((decibels - low) / (high - low) * 255.9999).astype(np.uint8)
+    found: npt.NDArray[np.float32] = 10 ** ((kept * (high - low) / 255.9999 + low) / 20)
+    return found
+
+
+def _snr(true: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -> float:
+    exact = true.astype(np.float64)
+    return float(10 * np.log10((exact**2).sum() / ((exact - found) ** 2).sum()))

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 from typer import Exit, Option, Typer, echo
 
 from spleeter import __version__
-from spleeter.cli import models
+from spleeter.cli import dataset, models
 from spleeter.cli.evaluate import evaluate
 from spleeter.cli.separate import separate
 from spleeter.cli.train import train
@@ -33,6 +33,7 @@ app = Typer(
 app.command(no_args_is_help=True)(separate)
 app.command(no_args_is_help=True)(train)
 app.command(no_args_is_help=True)(evaluate)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 
 

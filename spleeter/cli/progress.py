@@ -73,6 +73,20 @@ def _bars() -> Progress:
     )
 
 
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for so many things of a kind; yields what to call with those that are done."""
+    if not console().is_terminal:
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console(), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
 def fetch_model(name: str) -> None:
     """Have a model at hand, downloaded if need be. Raises ModelError."""
     from spleeter.model.provider import ModelProvider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from math import inf
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from spleeter.cli.console import console
 from spleeter.cli.interruption import Interruption
+from spleeter.cli.progress import counting
 from spleeter.training.watcher import StepReport, Watcher
 from spleeter.utils.logging import logger
 
@@ -35,6 +37,7 @@ class TrainingProgress(Watcher):
         self._bars: Progress | None = None
         self._task: TaskID | None = None
         self._what = ""
+        self._count: Callable[[int], None] = lambda done: None
         self._last_line = -inf
 
     def __enter__(self) -> Self:
@@ -49,14 +52,17 @@ class TrainingProgress(Watcher):
         self._interruption.check()
         if what != self._what:
             self._what = what
-            self._show(_counting_bar(), what, total)
+            self._stack.close()
+            self._count = self._stack.enter_context(counting(what, total))
             logger.info("preparing %d %s", total, what)
-        self._update(completed=done)
+        self._count(done)
 
     def begins(self, step: int, n_steps: int, device: str) -> None:
         self.has_begun = True
-        self._show(_step_bar(), "step", n_steps)
-        self._update(completed=step)
+        self._stack.close()
+        if console().is_terminal:
+            self._bars = self._stack.enter_context(_step_bar())
+            self._task = self._bars.add_task("step", total=n_steps, completed=step, told="")
         done = "from the beginning" if step == 0 else f"on from step {step}"
         logger.info("training %s to step %d, on %s", done, n_steps, device)
 
@@ -65,9 +71,10 @@ class TrainingProgress(Watcher):
             f"loss {report.loss:.5g}, {_rate(report.steps_per_second)}, data wait {report.data_wait:.1%}, "
             f"{timedelta(seconds=round(report.seconds_left))} left"
         )
-        self._update(completed=report.step, told=told)
         now = time.monotonic()
-        if self._bars is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=report.step, told=told)
+        elif now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             logger.info("step %d of %d: %s", report.step, report.n_steps, told)
 
@@ -81,29 +88,11 @@ class TrainingProgress(Watcher):
     def wants_stop(self) -> bool:
         return self._interruption.received is not None
 
-    def _show(self, bars: Progress, description: str, total: int) -> None:
-        """Show other bars than before, where there is a terminal."""
-        self._stack.close()
-        if console().is_terminal:
-            self._bars = self._stack.enter_context(bars)
-            self._task = bars.add_task(description, total=total, told="")
-
-    def _update(self, completed: int, told: str = "") -> None:
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=completed, told=told)
-
 
 def _rate(steps_per_second: float) -> str:
     if steps_per_second >= 1:
         return f"{steps_per_second:.1f} steps/s"
     return f"{1 / steps_per_second:.1f} s/step"
-
-
-def _counting_bar() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console(), transient=True)
 
 
 def _step_bar() -> Progress:

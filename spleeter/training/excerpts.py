@@ -16,9 +16,7 @@ again, and another file, configuration or version has another key.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -40,6 +38,7 @@ from spleeter.training.problems import Problem
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
+from spleeter.utils.parallel import in_parallel
 
 _VERSION = 1
 """Of the files' content; another one makes the cache anew."""
@@ -156,19 +155,8 @@ class ExcerptCache:
             ) from error
 
     def _build(self, songs: Sequence[Song], progress: Progress) -> tuple[list[SongExcerpts], list[Problem]]:
-        results: dict[int, tuple[SongExcerpts | None, list[Problem]]] = {}
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="spleeter-excerpt") as threads:
-            futures = {threads.submit(self._have, song): index for index, song in enumerate(songs)}
-            try:
-                progress(0, len(songs))
-                for future in as_completed(futures):
-                    results[futures[future]] = future.result()
-                    progress(len(results), len(songs))
-            except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
-        in_order = [results[index] for index in range(len(songs))]
-        return [made for made, _ in in_order if made], [problem for _, found in in_order for problem in found]
+        results = in_parallel(self._have, songs, progress)
+        return [made for made, _ in results if made], [problem for _, found in results for problem in found]
 
     def _have(self, song: Song) -> tuple[SongExcerpts | None, list[Problem]]:
         """A song's excerpts, out of the cache or made now; None if its problems are too grave."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -15,6 +15,7 @@ from spleeter.tracks import Sound, open_sound
 from spleeter.training.manifest import Song
 from spleeter.training.problems import Problem, Severity
 from spleeter.utils.names import display_name
+from spleeter.utils.parallel import in_parallel
 
 _LENGTHS_MAY_DIFFER = 0.1
 """Seconds: what encoders add and decoders leave."""
@@ -77,6 +78,34 @@ def inspect(
         return None, problems
     stems = [part.digest for name in sorted(configuration.instrument_list) for part in found[name]]
     return Inspection(_seconds(found), blake2b("".join(stems).encode(), digest_size=16).hexdigest()), problems
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A song, and what inspection has brought to light; its inspection is None if it is not fit for training."""
+
+    song: Song
+    inspection: Inspection | None
+    problems: list[Problem]
+
+    @property
+    def listed(self) -> Song | None:
+        """The song with its true duration, if it is fit for training."""
+        return self.inspection and replace(self.song, duration=self.inspection.duration)
+
+
+def inspect_all(
+    songs: Sequence[Song],
+    configuration: Configuration,
+    adapter: AudioAdapter | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Inspected]:
+    """Inspect songs, with all cores; `progress` is told of those done and all, and may raise to stop."""
+
+    def one(song: Song) -> Inspected:
+        return Inspected(song, *inspect(song, configuration, adapter))
+
+    return in_parallel(one, songs, progress)
 
 
 def _listen(sound: Sound, adapter: AudioAdapter) -> _Found:

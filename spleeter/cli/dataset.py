@@ -1,0 +1,198 @@
+"""`spleeter dataset`: lists of songs to train on, made and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from typer import Argument, BadParameter, Exit, Option, Typer, echo
+
+from spleeter.cli.console import configure_messages
+from spleeter.cli.interruption import Interruption
+from spleeter.cli.progress import counting
+from spleeter.cli.sound import wrong_usage
+from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
+
+if TYPE_CHECKING:
+    from spleeter.audio.adapter import AudioAdapter
+    from spleeter.configuration import Configuration
+    from spleeter.training.inspection import Inspected
+    from spleeter.training.manifest import Song
+    from spleeter.training.problems import Problem
+
+app = Typer(no_args_is_help=True, help="Make and check the lists of songs that models are trained with.")
+
+_ConfigurationOption: TypeAlias = Annotated[
+    str,
+    Option(
+        "--params_filename",
+        "-p",
+        metavar="CONFIG",
+        help="JSON file, or spleeter:NAME, that says which stems a song has.",
+    ),
+]
+_AdapterOption: TypeAlias = Annotated[
+    str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the songs' files.")
+]
+_VerboseOption: TypeAlias = Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")]
+_DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
+
+
+@app.command(no_args_is_help=True)
+def make(
+    folder: Annotated[
+        Path, Argument(metavar="FOLDER", help="Tracks: musdb18, musdb18-HQ, or a folder with a file for each stem.")
+    ],
+    params_filename: _ConfigurationOption = "spleeter:2stems",
+    output: Annotated[
+        Path, Option("--output", "-o", metavar="CSV", help="Where the list of songs to train on is written.")
+    ] = Path("train.csv"),
+    validation: Annotated[
+        list[str] | None,
+        Option(
+            "--validation",
+            metavar="NAME",
+            help="A song to validate on, and not to train on; may be given several times, or be a number of songs.",
+        ),
+    ] = None,
+    validation_output: Annotated[
+        Path, Option("--validation_output", metavar="CSV", help="Where the list of those is written.")
+    ] = Path("validation.csv"),
+    subset: Annotated[
+        str | None,
+        Option("--subset", metavar="NAME", help="Folder of FOLDER with the tracks, such as train."),
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Replace lists that exist.")] = False,
+    adapter: _AdapterOption = _DEFAULT_ADAPTER,
+    verbose: _VerboseOption = False,
+) -> None:
+    """Make a list of songs out of a folder of tracks with their stems.
+
+    An accompaniment is the sum of all stems but the vocals. Every file is decoded and checked on the way; songs with
+    problems are told, and not listed.
+
+    Exit code 0: every song is listed. 1: some have problems. 2: wrong usage, nothing was written. 130: interrupted.
+    """
+    configure_messages(verbose)
+    from spleeter.audio.adapter import AudioAdapter
+    from spleeter.configuration import Configuration
+    from spleeter.tracks import find_tracks
+    from spleeter.training.manifest import from_tracks, write
+
+    with wrong_usage():
+        configuration = Configuration.load(params_filename)
+        audio_adapter = AudioAdapter.get(adapter)
+        songs, problems = from_tracks(find_tracks(folder, subset, configuration.instrument_list), configuration)
+        held_out = _held_out(songs, validation or [])
+        for path in [output, *([validation_output] if held_out else [])]:
+            if path.exists() and not force:
+                raise BadParameter(f"{display_name(path)} exists: give another name, or --force")
+    found = _inspected(songs, configuration, audio_adapter)
+    problems += [problem for each in found for problem in each.problems]
+    good = [each.listed for each in found if each.listed is not None]
+    has_errors = _tell(problems)
+    for path, part in (
+        (output, [song for song in good if song.name not in held_out]),
+        (validation_output, [song for song in good if song.name in held_out]),
+    ):
+        if part:
+            write(path, part, configuration)
+            echo(f"{display_name(path)}: {_summary(part)}")
+    if has_errors or not good:
+        raise Exit(1)
+
+
+@app.command(no_args_is_help=True)
+def check(
+    lists: Annotated[
+        list[Path] | None,
+        Argument(
+            metavar="CSV...",
+            help="Lists of songs; a second one is validated on.",
+            show_default="the configuration's train_csv and validation_csv",
+        ),
+    ] = None,
+    params_filename: _ConfigurationOption = "spleeter:2stems",
+    data: Annotated[
+        Path | None,
+        Option(
+            "--data",
+            "-d",
+            metavar="FOLDER",
+            help="Folder that the paths in the lists start from.",
+            show_default="the folder of each list",
+        ),
+    ] = None,
+    adapter: _AdapterOption = _DEFAULT_ADAPTER,
+    verbose: _VerboseOption = False,
+) -> None:
+    """Check lists of songs and all their files, as a training does before its first step.
+
+    Exit code 0: a training would start. 1: songs have problems. 2: wrong usage. 130: interrupted.
+    """
+    configure_messages(verbose)
+    from spleeter.audio.adapter import AudioAdapter
+    from spleeter.configuration import Configuration
+    from spleeter.training.inspection import shared_songs
+    from spleeter.training.manifest import read
+
+    with wrong_usage():
+        configuration = Configuration.load(params_filename)
+        audio_adapter = AudioAdapter.get(adapter)
+        named = [Path(name) for name in (configuration.train_csv, configuration.validation_csv) if name]
+        if not (lists or named):
+            raise BadParameter("give the lists of songs, or a configuration (-p) that names them")
+    problems: list[Problem] = []
+    usable = []
+    for path in lists or named:
+        songs, wrong = read(path, configuration, data)
+        found = _inspected(songs, configuration, audio_adapter)
+        problems += wrong + [problem for each in found for problem in each.problems]
+        usable.append([(each.song, each.inspection) for each in found if each.inspection is not None])
+        good = [each.listed for each in found if each.listed is not None]
+        echo(f"{display_name(path)}: {_summary(good)}, fit for training")
+    problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
+    if _tell(problems) or not usable[0]:
+        raise Exit(1)
+
+
+def _held_out(songs: list[Song], asked: list[str]) -> set[str]:
+    """The names of the songs to validate on: those that are named, or as many as a number says, evenly spread."""
+    names = [song.name for song in songs]
+    if len(asked) == 1 and asked[0].isdecimal() and asked[0] not in names:
+        n = int(asked[0])
+        if not 0 <= n < len(names):
+            raise BadParameter(f"--validation {n} leaves no song to train on: there are {len(names)}")
+        return {names[(2 * k + 1) * len(names) // (2 * n)] for k in range(n)}
+    if unknown := [name for name in asked if name not in names]:
+        raise BadParameter(f"--validation {unknown[0]}: there is no such song; there are {', '.join(names)}")
+    return set(asked)
+
+
+def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAdapter) -> list[Inspected]:
+    from spleeter.training.inspection import inspect_all
+
+    interruption = Interruption()
+    with interruption, counting("songs", len(songs)) as tell:
+
+        def progress(done: int, total: int) -> None:
+            interruption.check()
+            tell(done)
+
+        return inspect_all(songs, configuration, adapter, progress)
+
+
+def _tell(problems: list[Problem]) -> bool:
+    """Tell of problems; whether there are errors among them."""
+    from spleeter.training.problems import Severity, tell
+
+    tell(problems)
+    if errors := sum(problem.severity is Severity.ERROR for problem in problems):
+        logger.error("%d problem%s in all", errors, "" if errors == 1 else "s")
+    return errors > 0
+
+
+def _summary(songs: list[Song]) -> str:
+    minutes = sum(song.duration or 0 for song in songs) / 60
+    return f"{len(songs)} song{'' if len(songs) == 1 else 's'}, {minutes:.1f} minutes"
