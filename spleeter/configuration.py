@@ -285,7 +285,8 @@ class Configuration(_Frozen):
                 with the keys of the JSON; or a Configuration, returned as it is.
 
         A JSON file's relative `model_dir` becomes absolute if that folder exists beside the file, or holds a trained
-        model and exists in the working directory; it stays as written otherwise. Unknown keys are dropped with a warning; keys set to null count as absent.
+        model and lies in the working directory; it stays as written otherwise. Unknown keys are dropped with a
+        warning; keys set to null count as absent.
 
         Raises:
             ConfigurationError: if there is no such configuration, or it breaks a rule.
@@ -491,7 +492,7 @@ def _not_found(path: Path, is_folder: bool) -> str:
 
 
 def _found(file: Path, model_dir: str) -> str:
-    """A relative `model_dir` made absolute if that folder lies beside `file`, or a model's in the working directory."""
+    """A relative `model_dir` made absolute if it lies beside `file`, or is a model's in the working directory."""
     beside, here = file.parent / model_dir, Path(model_dir)
     try:
         if not here.is_absolute():

@@ -34,7 +34,7 @@ _DB_RANGE = 100.0
 
 
 def run(setting: Setting) -> list[Table]:
-    """Take a few steps with the full-size network of 2 stems, and look at a segment in the forms it can be kept in."""
+    """Take a few steps with the full-size network of 2 stems, and keep a segment in several forms."""
     configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
     keep_all_memory()  # as a training does
     rounds = setting.options.n_rounds(5, 2)

@@ -103,7 +103,7 @@ def make(
         raise Exit(1)
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 def check(
     lists: Annotated[
         list[Path] | None,
@@ -151,7 +151,7 @@ def check(
         problems += wrong + [problem for each in found for problem in each.problems]
         usable.append([(each.song, each.inspection) for each in found if each.inspection is not None])
         good = [each.listed for each in found if each.listed is not None]
-        echo(f"{display_name(path)}: {_summary(good)}, fit for training")
+        echo(f"{display_name(path)}: fit for training are {_summary(good)}")
     problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
     if _tell(problems) or not usable[0]:
         raise Exit(1)

@@ -116,6 +116,8 @@ def _build(
     watcher: Watcher,
 ) -> tuple[list[SongExcerpts], list[Problem]]:
     """Excerpts of the songs of a list; in a temporary folder if the configuration names no cache."""
+    if not songs:
+        return [], []
     folder = listed.cache or stack.enter_context(TemporaryDirectory(prefix="spleeter-"))
     cache = ExcerptCache(Path(folder), listed.cut, configuration, adapter)
     return cache.build(songs, partial(watcher.preparing, listed.name))

@@ -91,7 +91,7 @@ class Inspected:
     @property
     def listed(self) -> Song | None:
         """The song with its true duration, if it is fit for training."""
-        return self.inspection and replace(self.song, duration=self.inspection.duration)
+        return None if self.inspection is None else replace(self.song, duration=self.inspection.duration)
 
 
 def inspect_all(

@@ -48,7 +48,8 @@ def tell(problems: Iterable[Problem]) -> None:
     )
     _tell_some(errors, logger.error)
     if discarded:
-        logger.warning("%d songs are left out:", len({problem.place for problem in discarded}))
+        n_songs = len({problem.place for problem in discarded})
+        logger.warning("%d song%s left out:", n_songs, " is" if n_songs == 1 else "s are")
         _tell_some(discarded, logger.warning)
     _tell_some(warnings, logger.warning)
 

@@ -1,0 +1,269 @@
+"""Everything that can be wrong with a data set, each told at its place; and all of it at once."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from spleeter.configuration import Configuration
+from spleeter.training.inspection import inspect_all, shared_songs
+from spleeter.training.manifest import read
+from spleeter.training.problems import Problem, Severity, tell, usable
+from tests.training.songs import configuration, write_songs
+
+ERROR, DISCARDED, WARNING = Severity.ERROR, Severity.DISCARDED, Severity.WARNING
+
+Spoil = Callable[[Path], object]
+"""Makes something wrong with the data set in a folder: songs.csv, and song0/vocals.wav ..."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_songs(tmp_path)
+    return tmp_path
+
+
+def found(folder: Path, settings: Configuration | None = None) -> list[Problem]:
+    """What is wrong with the list and its songs."""
+    settings = settings or configuration()
+    songs, problems = read(folder / "songs.csv", settings)
+    inspected = inspect_all(songs, settings)
+    pairs = [(each.song, each.inspection) for each in inspected if each.inspection is not None]
+    return [*problems, *(problem for each in inspected for problem in each.problems), *shared_songs(pairs, [])]
+
+
+def written(*lines: str) -> Spoil:
+    return lambda folder: (folder / "songs.csv").write_text("\n".join(lines) + "\n")
+
+
+def line(text: str) -> Spoil:
+    """Replace the first song's line."""
+
+    def spoil(folder: Path) -> None:
+        lines = (folder / "songs.csv").read_text().splitlines()
+        lines[1] = text
+        (folder / "songs.csv").write_text("\n".join(lines) + "\n")
+
+    return spoil
+
+
+def sound(name: str, samples: np.ndarray, rate: int = 8000) -> Spoil:
+    return lambda folder: soundfile.write(folder / "song0" / f"{name}.wav", samples, rate, subtype="FLOAT")
+
+
+def noise(seconds: float = 4.0, channels: int = 2) -> np.ndarray:
+    samples: np.ndarray = 0.1 * np.random.default_rng(0).standard_normal((round(8000 * seconds), channels))
+    return samples
+
+
+def not_a_number() -> np.ndarray:
+    samples = noise()
+    samples[12000] = np.nan
+    return samples
+
+
+def both_silent(folder: Path) -> None:
+    for name in ("vocals", "accompaniment"):
+        sound(name, np.zeros((32000, 2)))(folder)
+
+
+def both_short(folder: Path) -> None:
+    for name in ("vocals", "accompaniment"):
+        sound(name, noise(0.3))(folder)
+    line("song0/vocals.wav,song0/accompaniment.wav,0.3")(folder)
+
+
+def truncated(folder: Path) -> None:
+    path = folder / "song0" / "vocals.wav"
+    path.write_bytes(path.read_bytes()[:30])
+
+
+def half_there(folder: Path) -> None:
+    path = folder / "song0" / "vocals.wav"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def copied(folder: Path) -> None:
+    for name in ("vocals", "accompaniment"):
+        (folder / "song1" / f"{name}.wav").write_bytes((folder / "song0" / f"{name}.wav").read_bytes())
+
+
+def replaced_by_folder(folder: Path) -> None:
+    (folder / "song0" / "vocals.wav").unlink()
+    (folder / "song0" / "vocals.wav").mkdir()
+
+
+HEADER = "vocals_path,accompaniment_path,duration"
+STEMS = "song0/vocals.wav,song0/accompaniment.wav"
+SONG = "songs.csv, line 2 (song0)"
+
+KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
+    "no such list": (lambda f: (f / "songs.csv").unlink(), ERROR, "songs.csv", "cannot be read: No such file"),
+    "a folder for a list": (
+        lambda f: ((f / "songs.csv").unlink(), (f / "songs.csv").mkdir()),
+        ERROR,
+        "songs.csv",
+        "cannot be read: Is a directory",
+    ),
+    "not UTF-8": (
+        lambda f: (f / "songs.csv").write_bytes(HEADER.encode() + b"\n\xff\xfe"),
+        ERROR,
+        "songs.csv",
+        "is not UTF-8; save it as UTF-8",
+    ),
+    "an empty list": (written(""), ERROR, "songs.csv", "is empty"),
+    "a header alone": (written(HEADER), ERROR, "songs.csv", "lists no songs"),
+    "no column for a stem": (
+        written("vocal_path,accompaniment_path", STEMS),
+        ERROR,
+        "songs.csv",
+        "has no column vocals_path; is it 'vocal_path'?",
+    ),
+    "a column twice": (
+        written(f"{HEADER},vocals_path", f"{STEMS},4,x"),
+        ERROR,
+        "songs.csv",
+        "has the column vocals_path twice",
+    ),
+    "too few cells": (line(STEMS), ERROR, "songs.csv, line 2", "has 2 cells, but the header 3"),
+    "an empty cell": (
+        line(",song0/accompaniment.wav,4"),
+        ERROR,
+        "songs.csv, line 2 (accompaniment)",
+        "has no vocals_path",
+    ),
+    "nan for a path": (
+        line("nan,song0/accompaniment.wav,4"),
+        ERROR,
+        "songs.csv, line 2 (accompaniment)",
+        "has no vocals_path",
+    ),
+    "nan for a duration": (line(f"{STEMS},nan"), ERROR, SONG, "its duration is 'nan', not a number of seconds"),
+    "words for a duration": (line(f"{STEMS},4 min"), ERROR, SONG, "its duration is '4 min', not a number"),
+    "no duration at all": (line(f"{STEMS},-1"), ERROR, SONG, "its duration is '-1', not a number of seconds"),
+    "a duration beyond the sound": (line(f"{STEMS},400"), ERROR, SONG, "is listed as 400 s, but it is 4.00 s long"),
+    "a missing file": (
+        lambda f: (f / "song0" / "vocals.wav").unlink(),
+        ERROR,
+        SONG,
+        "vocals_path: there is no file",
+    ),
+    "a folder for a file": (replaced_by_folder, ERROR, SONG, "vocals_path is a folder"),
+    "no sound": (lambda f: (f / "song0" / "vocals.wav").write_bytes(b"text"), ERROR, SONG, "vocals: "),
+    "the head of a file alone": (truncated, ERROR, SONG, "vocals: "),
+    "half a file": (half_there, ERROR, SONG, "its files differ in length: vocals 2.00, accompaniment 4.00 s"),
+    "a stem of another length": (
+        sound("vocals", noise(3.0)),
+        ERROR,
+        SONG,
+        "differ in length: vocals 3.00, accompaniment 4",
+    ),
+    "samples that are no numbers": (
+        sound("vocals", not_a_number()),
+        ERROR,
+        SONG,
+        "no numbers (NaN or infinite), from 1.5",
+    ),
+    "all stems silent": (both_silent, ERROR, SONG, "all its stems are silent"),
+    "one file for two stems": (
+        line("song0/vocals.wav,song0/vocals.wav,4"),
+        ERROR,
+        "songs.csv, line 2 (vocals)",
+        "vocals and accompaniment are the same file",
+    ),
+    "a song twice": (
+        line("song1/vocals.wav,song1/accompaniment.wav,4"),
+        ERROR,
+        "songs.csv, line 3 (song1)",
+        "is the same song as songs.csv, line 2 (song1)",
+    ),
+    "mono": (sound("vocals", noise(channels=1)), DISCARDED, SONG, "vocals.wav has 1 channels, not 2"),
+    "too short": (both_short, DISCARDED, SONG, "it is 0.30 s long, and a segment of T = 64 frames 0.54 s"),
+    "a silent stem": (sound("vocals", np.zeros((32000, 2))), WARNING, SONG, "silent throughout: vocals"),
+    "another sample rate": (
+        sound("vocals", np.repeat(noise(), 2, axis=0), 16000),
+        WARNING,
+        SONG,
+        "will be resampled from 16000 to 8000 Hz",
+    ),
+    "the same sound under two names": (
+        copied,
+        WARNING,
+        "songs.csv, line 3 (song1)",
+        "it sounds the same as songs.csv, line 2 (song0)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_problem_is_told_at_its_place(kind: str, folder: Path) -> None:
+    spoil, severity, place, what = KINDS[kind]
+    spoil(folder)
+    problems = found(folder)
+    (problem,) = [problem for problem in problems if problem.severity is severity]
+    assert problem.place.endswith(place)
+    assert what in problem.what
+    assert "\n" not in str(problem)
+    assert problems == [problem], "one thing wrong is one line"
+
+
+def test_a_good_data_set_has_no_problems(folder: Path) -> None:
+    assert found(folder) == []
+
+
+def test_everything_is_told_at_once(folder: Path) -> None:
+    write_songs(folder, 6)
+    (folder / "song0" / "vocals.wav").unlink()
+    truncated_song = folder / "song1" / "vocals.wav"
+    truncated_song.write_bytes(b"RIFF")
+    soundfile.write(folder / "song2" / "vocals.wav", not_a_number(), 8000, subtype="FLOAT")
+    soundfile.write(folder / "song3" / "vocals.wav", noise(channels=1), 8000)
+    soundfile.write(folder / "song4" / "vocals.wav", np.zeros((32000, 2)), 8000)
+    problems = found(folder)
+    by_severity = [sum(problem.severity is severity for problem in problems) for severity in Severity]
+    assert by_severity == [3, 1, 1]
+    songs, _ = read(folder / "songs.csv", configuration())
+    assert usable([song.place for song in songs], problems) == {
+        "songs.csv, line 6 (song4)",
+        "songs.csv, line 7 (song5)",
+    }
+
+
+def test_a_song_for_validation_and_training_is_an_error_under_any_name(folder: Path) -> None:
+    copied(folder)
+    settings = configuration()
+    songs, _ = read(folder / "songs.csv", settings)
+    first, second, _ = [(each.song, each.inspection) for each in inspect_all(songs, settings)]
+    assert first[1] is not None
+    assert second[1] is not None
+    (problem,) = shared_songs([(first[0], first[1])], [(second[0], second[1])])
+    assert problem.severity is ERROR
+    assert problem.place == "songs.csv, line 2 (song0)"
+    assert "a song to validate on must not be trained on" in problem.what
+
+
+def test_a_long_report_is_cut_and_counts_what_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    tell([Problem(ERROR, f"line {n}", "is bad") for n in range(60)] + [Problem(DISCARDED, "line 99", "is mono")])
+    assert "... and 10 more of this kind" in caplog.text
+    assert "1 song is left out:" in caplog.text
+    assert len(caplog.records) == 50 + 1 + 2
+
+
+def test_the_command_tells_all_and_fails(folder: Path, tmp_path: Path) -> None:
+    from spleeter.cli.main import app
+
+    (folder / "song0" / "vocals.wav").unlink()
+    (folder / "song1" / "vocals.wav").write_bytes(b"no sound")
+    config = tmp_path / "config.json"
+    config.write_text(configuration(train_csv=str(folder / "songs.csv")).to_json())
+    result = CliRunner().invoke(app, ["dataset", "check", "-p", str(config)])
+    assert result.exit_code == 1
+    assert "songs.csv: fit for training are 1 song, 0.1 minutes" in result.output
+    assert "songs.csv, line 2 (song0): vocals_path: there is no file" in result.stderr
+    assert "songs.csv, line 3 (song1): vocals:" in result.stderr
+    assert "2 problems in all" in result.stderr
