@@ -17,8 +17,8 @@ from spleeter.model.functions import build
 from spleeter.training.augmentation import Change
 from spleeter.training.batches import Batch, Segment
 from spleeter.training.excerpts import segment_samples
+from spleeter.training.process import set_up
 from spleeter.training.trainer import Trainer
-from spleeter.utils.allocator import keep_all_memory
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     arguments = parser.parse_args()
-    keep_all_memory()
+    set_up()
     configuration = Configuration.load(
         {**Configuration.load("spleeter:2stems").to_dict(), "batch_size": arguments.batch}
     )

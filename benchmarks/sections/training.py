@@ -21,8 +21,8 @@ from spleeter.training.augmentation import Change
 from spleeter.training.batches import Batch, Segment
 from spleeter.training.excerpts import segment_samples
 from spleeter.training.features import features
+from spleeter.training.process import set_up
 from spleeter.training.trainer import Trainer
-from spleeter.utils.allocator import keep_all_memory
 
 _BATCH = 2
 _PASSES = 3
@@ -36,7 +36,7 @@ _DB_RANGE = 100.0
 def run(setting: Setting) -> list[Table]:
     """Take a few steps with the full-size network of 2 stems, and keep a segment in several forms."""
     configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
-    keep_all_memory()  # as a training does
+    set_up()
     rounds = setting.options.n_rounds(5, 2)
     tell(f"training: {rounds} steps")
     batch = _batch(setting, configuration)

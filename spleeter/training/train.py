@@ -21,13 +21,13 @@ from spleeter.training.batches import Batch, batches, middles
 from spleeter.training.dataset import DataSet, prepare
 from spleeter.training.distributed import Ranks
 from spleeter.training.example import example
+from spleeter.training.process import set_up
 from spleeter.training.start import check_folder, fresh_network, network_from
 from spleeter.training.state import TRAINING_FOLDER, Record
 from spleeter.training.stopwatch import Stopwatch
 from spleeter.training.summaries import Summaries
 from spleeter.training.trainer import Trainer
 from spleeter.training.watcher import StepReport, Watcher
-from spleeter.utils.allocator import keep_all_memory
 from spleeter.utils.prefetch import prefetch
 
 _BATCHES_AHEAD = 4
@@ -86,7 +86,7 @@ def train(
     """
     ranks, model_dir = Ranks.from_environment(), Path(configuration.model_dir).resolve()
     watcher = watcher or Watcher()
-    keep_all_memory()
+    set_up()
     check_folder(model_dir, start_from)
     chosen = _device(device, ranks)
     with ExitStack() as stack:
