@@ -66,9 +66,10 @@ def _stretched(x: Tensor, n: int, factor: float, dim: int) -> Tensor:
     """Take `n` values along an axis, `factor` apart, between those that are there; zero beyond them."""
     if factor == 1 and x.shape[dim] >= n:
         return x.narrow(dim, 0, n)
-    positions = torch.arange(n, device=x.device, dtype=torch.float64) * factor
+    positions = torch.arange(n, dtype=torch.float64) * factor
     lower = positions.long()
-    weight = (positions - lower).to(x.dtype)
+    weight = (positions - lower).to(x.device, x.dtype)
+    lower = lower.to(x.device)
     shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
     return _taken(x, lower, (1 - weight).reshape(shape), dim) + _taken(x, lower + 1, weight.reshape(shape), dim)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from spleeter.configuration import Configuration
@@ -14,6 +17,7 @@ from spleeter.model.functions import build
 from spleeter.model.provider import ModelProvider
 from spleeter.model.tensorflow.bundle import find_bundle
 from spleeter.training import state
+from spleeter.training.state import TRAINING_FOLDER
 from spleeter.utils.names import display_name
 
 
@@ -34,6 +38,30 @@ def check_folder(model_dir: Path, start_from: str | None) -> None:
             f"{display_name(model_dir)} holds a model that was not trained here, and would be overwritten: give "
             f"another model_dir, and start from that model if you want to (--from {display_name(model_dir)})"
         )
+
+
+@contextmanager
+def claimed(model_dir: Path) -> Iterator[None]:
+    """Within this context no other training writes to a folder.
+
+    Raises:
+        TrainingError: if one does already, or the folder cannot be made.
+    """
+    folder = model_dir / TRAINING_FOLDER
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise TrainingError(
+            f"another training is at work in {display_name(model_dir)}: wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise TrainingError(f"cannot train in {display_name(model_dir)}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fresh_network(configuration: Configuration) -> nn.Module:

@@ -22,7 +22,7 @@ from spleeter.training.dataset import DataSet, prepare
 from spleeter.training.distributed import Ranks
 from spleeter.training.example import example
 from spleeter.training.process import set_up
-from spleeter.training.start import check_folder, fresh_network, network_from
+from spleeter.training.start import check_folder, claimed, fresh_network, network_from
 from spleeter.training.state import TRAINING_FOLDER, Record
 from spleeter.training.stopwatch import Stopwatch
 from spleeter.training.summaries import Summaries
@@ -97,6 +97,8 @@ def train(
         if record.step >= configuration.train_max_steps:
             return Outcome(model_dir, record, is_done=True)
         data_set = prepare(configuration, stack, data, adapter, skip_bad, watcher)
+        if ranks.is_first:
+            stack.enter_context(claimed(model_dir))
         return _Run(configuration, model_dir, trainer, data_set, record, watcher).go()
 
 

@@ -88,14 +88,16 @@ class Trainer:
         """Compute the loss of each stem over all segments; None if `goes_on` says that it is not to go on."""
         self.network.eval()
         n_stems = len(self._configuration.instrument_list)
-        total = torch.zeros(n_stems + 1, device=self.device, dtype=torch.float64)
+        total = torch.zeros(n_stems + 1, dtype=torch.float64)  # on the host, as some devices have no such numbers
         for batch in batches:
             if not goes_on():
                 break
             n_segments = len(batch.segments)
-            total[:-1] += self._losses(batch) * n_segments
+            total[:-1] += self._losses(batch).cpu() * n_segments
             total[-1] += n_segments
-        *losses, count = self.ranks.total(total).tolist()
+        if self.ranks.world > 1:
+            total = self.ranks.total(total.to(self.device))
+        *losses, count = total.tolist()
         return [loss / count for loss in losses] if goes_on() else None
 
     @torch.no_grad()

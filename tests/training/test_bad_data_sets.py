@@ -97,6 +97,11 @@ def replaced_by_folder(folder: Path) -> None:
     (folder / "song0" / "vocals.wav").mkdir()
 
 
+def list_replaced_by_folder(folder: Path) -> None:
+    (folder / "songs.csv").unlink()
+    (folder / "songs.csv").mkdir()
+
+
 HEADER = "vocals_path,accompaniment_path,duration"
 STEMS = "song0/vocals.wav,song0/accompaniment.wav"
 SONG = "songs.csv, line 2 (song0)"
@@ -104,7 +109,7 @@ SONG = "songs.csv, line 2 (song0)"
 KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
     "no such list": (lambda f: (f / "songs.csv").unlink(), ERROR, "songs.csv", "cannot be read: No such file"),
     "a folder for a list": (
-        lambda f: ((f / "songs.csv").unlink(), (f / "songs.csv").mkdir()),
+        list_replaced_by_folder,
         ERROR,
         "songs.csv",
         "cannot be read: Is a directory",

@@ -176,6 +176,15 @@ def test_a_song_to_validate_on_is_not_trained_on(settings: Configuration, caplog
     assert "must not be trained on" in caplog.text
 
 
+def test_two_trainings_do_not_share_a_folder(settings: Configuration) -> None:
+    class Second(Watcher):
+        def step(self, report: StepReport) -> None:
+            with pytest.raises(TrainingError, match="another training is at work in"):
+                train(settings, device="cpu")
+
+    assert train(changed(settings, train_max_steps=1), device="cpu", watcher=Second()).is_done
+
+
 # As processes of their own.
 
 _RUN = "import sys; from tests.training.test_train import run; run(*sys.argv[1:])"
