@@ -237,8 +237,8 @@ class ExcerptCache:
 
     def _remove_all_but(self, songs: Sequence[Song]) -> None:
         """Remove what is in the folder and of no use to these songs, but nothing that is not the cache's own."""
-        useful = {self._key(song) for song in songs}
-        stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name.split(".")[0] not in useful]
+        useful = {f"{self._key(song)}{ending}" for song in songs for ending in (".npy", ".json")}
+        stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name not in useful]
         for path in stale:
             path.unlink(missing_ok=True)
         n_songs = sum(path.suffix == ".npy" for path in stale)
