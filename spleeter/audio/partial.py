@@ -90,6 +90,23 @@ class PartialFile:
         return EncodeError(f"cannot write {self.name}: {what}")
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all, and the folders above it.
+
+    Raises:
+        EncodeError: if it cannot be written; nothing is left behind then.
+    """
+    with suppress(OSError):  # what is wrong, PartialFile says in its way
+        path.parent.mkdir(parents=True, exist_ok=True)
+    file = PartialFile(path)
+    try:
+        file.write(content)
+        file.close()
+        file.commit()
+    finally:
+        file.discard()
+
+
 def _check_replaceable(path: Path) -> None:
     """Raise OSError if there is something at `path` that a file must not or cannot replace."""
     with suppress(FileNotFoundError):

@@ -14,11 +14,12 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.partial import write_whole
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.bss_eval import bss_eval
 from spleeter.evaluation.frames import silent_frames
 from spleeter.evaluation.report import METRICS_FOLDER
-from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json, write_whole
+from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json
 from spleeter.evaluation.sdr import sdr, si_sdr
 from spleeter.separator import Progress, Separator
 from spleeter.tracks import Track, load_track

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spleeter.audio.partial import PartialFile
 from spleeter.errors import EvaluationError
 from spleeter.utils.names import display_name
 
@@ -133,20 +131,3 @@ def read(path: Path) -> TrackScores:
         return from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, EvaluationError) as error:
         raise EvaluationError(f"cannot read the scores in {display_name(path)}: {error}") from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, and the folders above it.
-
-    Raises:
-        EncodeError: if it cannot be written; nothing is left behind then.
-    """
-    with suppress(OSError):  # what is wrong, PartialFile says in its way
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = PartialFile(path)
-    try:
-        file.write(content)
-        file.close()
-        file.commit()
-    finally:
-        file.discard()

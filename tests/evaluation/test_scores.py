@@ -10,6 +10,7 @@ import museval
 import numpy as np
 import pytest
 
+from spleeter.audio.partial import write_whole
 from spleeter.errors import EncodeError, EvaluationError
 from spleeter.evaluation.scores import (
     FRAME_METRICS,
@@ -19,7 +20,6 @@ from spleeter.evaluation.scores import (
     median,
     read,
     to_json,
-    write_whole,
 )
 
 VALUES = np.array([1.234565, -0.000004, math.nan, math.inf, -math.inf, 12.5, 1e3 / 3])
