@@ -18,7 +18,7 @@ from spleeter.utils.logging import logger
 from spleeter.utils.names import SOUND_EXTENSIONS, display_name, is_file_name_part
 
 DEFAULT_SUBSET = "test"
-"""The subset that is taken where there is one, and the name of tracks that lie in none: museval looks for it."""
+"""The subset that is scored where there is one, and the name of tracks that lie in none: museval looks for it."""
 
 MIXTURE = "mixture"
 VOCALS = "vocals"
@@ -87,7 +87,9 @@ class TrackSound:
     references: Waveform
 
 
-def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str] = ()) -> list[Track]:
+def find_tracks(
+    root: Path, subset: str | None = None, instruments: Iterable[str] = (), usual_subset: str = DEFAULT_SUBSET
+) -> list[Track]:
     """List the tracks of a data set, sorted by name.
 
     A track is a musdb18 file (`*.stem.mp4`, of five streams), or a folder that holds one sound file per stem, named
@@ -95,9 +97,10 @@ def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str
 
     Args:
         root: the data set's folder.
-        subset: the folder in it to take; None takes `test` if there are tracks in it, else those in `root` itself.
+        subset: the folder in it to take; None takes the usual one if there are tracks in it, else those in `root`.
         instruments: that are to be scored. Only a folder with one of them, or with a mixture, vocals or an
             accompaniment, is a track.
+        usual_subset: the name of that folder.
 
     Raises:
         DatasetError: if there are none, or a stem or a track is there twice.
@@ -107,7 +110,8 @@ def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str
         raise DatasetError(f"there is no folder {display_name(root)}")
     if subset is not None and not is_file_name_part(subset):
         raise DatasetError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
-    folder, name = root / (subset or DEFAULT_SUBSET), subset or DEFAULT_SUBSET
+    name = subset or usual_subset
+    folder = root / name
     try:
         tracks = list(_tracks_in(folder, name, telling)) if folder.is_dir() else []
         if not tracks and subset is None:
@@ -124,7 +128,8 @@ def find_tracks(root: Path, subset: str | None = None, instruments: Iterable[str
     if not tracks:
         raise DatasetError(
             f"no tracks with stems in {display_name(folder)}: a track is a musdb18 file (NAME.stem.mp4) or a folder "
-            "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset (test/NAME)"
+            "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset "
+            f"({usual_subset}/NAME)"
         )
     _check_names(folder, tracks)
     return tracks

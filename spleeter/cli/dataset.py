@@ -61,7 +61,12 @@ def make(
     ] = Path("validation.csv"),
     subset: Annotated[
         str | None,
-        Option("--subset", metavar="NAME", help="Folder of FOLDER with the tracks, such as train."),
+        Option(
+            "--subset",
+            metavar="NAME",
+            help="Folder of FOLDER with the tracks.",
+            show_default="train, where there is one",
+        ),
     ] = None,
     force: Annotated[bool, Option("--force", help="Replace lists that exist.")] = False,
     adapter: _AdapterOption = _DEFAULT_ADAPTER,
@@ -83,7 +88,9 @@ def make(
     with wrong_usage():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
-        songs, problems = from_tracks(find_tracks(folder, subset, configuration.instrument_list), configuration)
+        songs, problems = from_tracks(
+            find_tracks(folder, subset, configuration.instrument_list, "train"), configuration
+        )
         held_out = _held_out(songs, validation or [])
         for path in [output, *([validation_output] if held_out else [])]:
             if path.exists() and not force:
@@ -173,7 +180,7 @@ def _held_out(songs: list[Song], asked: list[str]) -> set[str]:
 def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAdapter) -> list[Inspected]:
     from spleeter.training.inspection import inspect_all
 
-    interruption = Interruption()
+    interruption = Interruption("nothing was written")
     with interruption, counting("songs", len(songs)) as tell:
 
         def progress(done: int, total: int) -> None:

@@ -17,9 +17,13 @@ class Interruption:
     """Within this context a signal is only noted, and `check` raises it where nothing is torn apart.
 
     A signal that comes at any line could hit the very code that cleans up. A second one has its usual effect.
+
+    Args:
+        outcome: what to say about the work when it is interrupted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outcome: str = "songs that were finished are kept, those in work left nothing") -> None:
+        self._outcome = outcome
         self._received: int | None = None
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._usual = {  # a signal that was told to be ignored stays so
@@ -46,7 +50,7 @@ class Interruption:
     ) -> None:
         self._restore()
         if isinstance(error, KeyboardInterrupt):
-            logger.error("interrupted; songs that were finished are kept, those in work left nothing")
+            logger.error("interrupted; %s", self._outcome)
             raise Exit(128 + (self._received or signal.SIGINT)) from None
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from spleeter.audio.partial import PartialFile
+from spleeter.audio.partial import write_whole
 from spleeter.configuration import Configuration
 from spleeter.errors import DatasetError
 from spleeter.tracks import Sound, Track
@@ -237,13 +237,7 @@ def write(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -
     for song in songs:
         cells = [_cell(song.sounds.get(name, ()), list_csv.parent) for name in names]
         rows.writerow([*cells, "" if song.duration is None else f"{song.duration:.3f}"])
-    file = PartialFile(list_csv)
-    try:
-        file.write(text.getvalue().encode())
-        file.close()
-        file.commit()
-    finally:
-        file.discard()
+    write_whole(list_csv, text.getvalue().encode())
 
 
 def _cell(parts: Iterable[Sound], folder: Path) -> str:
