@@ -258,7 +258,7 @@ class Configuration(_Frozen):
     learning_rate: _PositiveReal = 1e-4
     train_max_steps: _PositiveWhole = 1_000_000
     throttle_secs: Annotated[_Whole, Field(ge=0)] = 300  # seconds
-    random_seed: Annotated[_Whole, Field(ge=0)] = 0
+    random_seed: Annotated[_Whole, Field(ge=0, lt=2**63)] = 0
     save_checkpoints_steps: _PositiveWhole = 150
     save_summary_steps: _PositiveWhole = 5
     validation_chunks_per_song: _PositiveWhole = 1
@@ -315,6 +315,11 @@ class Configuration(_Frozen):
     def n_bins(self) -> int:
         """Frequency bins of the STFT, frame_length / 2 + 1; the network sees the lowest F of them."""
         return self.frame_length // 2 + 1
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples of a segment: what its T frames reach over."""
+        return (self.T - 1) * self.frame_step + self.frame_length
 
     def to_dict(self) -> dict[str, Any]:
         """All keys as the JSON has them, in new dicts and lists; `Configuration.load` undoes it."""

@@ -16,9 +16,9 @@ from spleeter.device import select_device
 from spleeter.model.functions import build
 from spleeter.training.augmentation import Change
 from spleeter.training.batches import Batch, Segment
-from spleeter.training.excerpts import segment_samples
-from spleeter.training.process import set_up
+from spleeter.training.process import denormals_flushed
 from spleeter.training.trainer import Trainer
+from spleeter.utils.allocator import keep_all_memory
 
 
 def main() -> None:
@@ -27,24 +27,25 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     arguments = parser.parse_args()
-    set_up()
+    keep_all_memory()
     configuration = Configuration.load(
         {**Configuration.load("spleeter:2stems").to_dict(), "batch_size": arguments.batch}
     )
     device, precision = select_device(arguments.device), getattr(torch, arguments.precision)
     trainer = Trainer(build(configuration), configuration, device, precision)
     batch = _batch(configuration, arguments.batch)
-    measuring.report_steps(
-        arguments,
-        lambda: trainer.step(batch),
-        name=f"this package {__version__}",
-        framework=f"torch {torch.__version__}",
-    )
+    with denormals_flushed():
+        measuring.report_steps(
+            arguments,
+            lambda: trainer.step(batch),
+            name=f"this package {__version__}",
+            framework=f"torch {torch.__version__}",
+        )
 
 
 def _batch(configuration: Configuration, n_segments: int) -> Batch:
     """Noise."""
-    n_stems, n_samples = len(configuration.instrument_list), segment_samples(configuration)
+    n_stems, n_samples = len(configuration.instrument_list), configuration.segment_samples
     stems = torch.randn(n_stems, n_segments, configuration.n_channels, n_samples) / 10
     segment = Segment((0,) * n_stems, (0,) * n_stems, n_samples, Change.none(n_stems))
     return Batch(stems.sum(0), stems, (segment,) * n_segments, ("noise",) * n_segments)

@@ -19,10 +19,10 @@ from spleeter.model.functions import build
 from spleeter.spectral.stft import magnitudes, stft
 from spleeter.training.augmentation import Change
 from spleeter.training.batches import Batch, Segment
-from spleeter.training.excerpts import segment_samples
 from spleeter.training.features import features
-from spleeter.training.process import set_up
+from spleeter.training.process import denormals_flushed
 from spleeter.training.trainer import Trainer
+from spleeter.utils.allocator import keep_all_memory
 
 _BATCH = 2
 _PASSES = 3
@@ -36,15 +36,12 @@ _DB_RANGE = 100.0
 def run(setting: Setting) -> list[Table]:
     """Take a few steps with the full-size network of 2 stems, and keep a segment in several forms."""
     configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
-    set_up()
+    keep_all_memory()
     rounds = setting.options.n_rounds(5, 2)
     tell(f"training: {rounds} steps")
     batch = _batch(setting, configuration)
-    work: dict[str, Callable[[], object]] = {
-        name: _step(configuration, setting.device, name, batch) for name in _PRECISIONS
-    }
-    work["spectra alone"] = lambda: features(batch, configuration, setting.device)
-    times = in_turn({name: timer(one, setting.device) for name, one in work.items()}, rounds)
+    with denormals_flushed():
+        times = _times(setting, configuration, batch, rounds)
     rows = [_row(name, median(seconds), configuration) for name, seconds in times.items()]
     notes = [
         f"2 stems at full size, {_BATCH} segments a step, Adam. Batch norm with fixed statistics, as the released "
@@ -61,9 +58,17 @@ def run(setting: Setting) -> list[Table]:
     ]
 
 
+def _times(setting: Setting, configuration: Configuration, batch: Batch, rounds: int) -> dict[str, list[float]]:
+    work: dict[str, Callable[[], object]] = {
+        name: _step(configuration, setting.device, name, batch) for name in _PRECISIONS
+    }
+    work["spectra alone"] = lambda: features(batch, configuration, setting.device)
+    return in_turn({name: timer(one, setting.device) for name, one in work.items()}, rounds)
+
+
 def _batch(setting: Setting, configuration: Configuration) -> Batch:
     """Segments of music, one after the other; the song itself is the first stem, and turned round the second."""
-    n_samples = segment_samples(configuration)
+    n_samples = configuration.segment_samples
     waveform = setting.songs.waveform(_BATCH * n_samples / configuration.sample_rate + 1)[: _BATCH * n_samples]
     song = torch.from_numpy(waveform).reshape(_BATCH, n_samples, 2).transpose(1, 2).contiguous()
     stems = torch.stack([song, song.flip(-1)]) / 2

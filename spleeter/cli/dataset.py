@@ -83,7 +83,8 @@ def make(
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
     from spleeter.tracks import find_tracks
-    from spleeter.training.manifest import from_tracks, write
+    from spleeter.training.manifest import as_csv, from_tracks, write
+    from spleeter.training.problems import Severity
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
@@ -95,18 +96,19 @@ def make(
         for path in [output, *([validation_output] if held_out else [])]:
             if path.exists() and not force:
                 raise BadParameter(f"{display_name(path)} exists: give another name, or --force")
+            if not path.parent.is_dir():
+                raise BadParameter(f"there is no folder {display_name(path.parent)} for {display_name(path.name)}")
+            as_csv(path, songs, configuration)  # to fail now rather than when all is decoded
     found = _inspected(songs, configuration, audio_adapter)
     problems += [problem for each in found for problem in each.problems]
     good = [each.listed for each in found if each.listed is not None]
-    has_errors = _tell(problems)
-    for path, part in (
-        (output, [song for song in good if song.name not in held_out]),
-        (validation_output, [song for song in good if song.name in held_out]),
-    ):
+    _tell(problems)
+    training = [song for song in good if song.name not in held_out]
+    for path, part in ((output, training), (validation_output, [song for song in good if song.name in held_out])):
         if part:
             write(path, part, configuration)
             echo(f"{display_name(path)}: {_summary(part)}")
-    if has_errors or not good:
+    if not training or any(problem.severity is not Severity.WARNING for problem in problems):
         raise Exit(1)
 
 
@@ -142,17 +144,18 @@ def check(
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
     from spleeter.training.inspection import shared_songs
+    from spleeter.training.lists import lists_of
     from spleeter.training.manifest import read
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
-        named = [Path(name) for name in (configuration.train_csv, configuration.validation_csv) if name]
-        if not (lists or named):
+        if not lists and configuration.train_csv is None:
             raise BadParameter("give the lists of songs, or a configuration (-p) that names them")
+        lists = lists or [each.csv for each in lists_of(configuration)]
     problems: list[Problem] = []
     usable = []
-    for path in lists or named:
+    for path in lists:
         songs, wrong = read(path, configuration, data)
         found = _inspected(songs, configuration, audio_adapter)
         problems += wrong + [problem for each in found for problem in each.problems]
@@ -160,7 +163,7 @@ def check(
         good = [each.listed for each in found if each.listed is not None]
         echo(f"{display_name(path)}: fit for training are {_summary(good)}")
     problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
-    if _tell(problems) or not usable[0]:
+    if _tell(problems) or not all(usable):
         raise Exit(1)
 
 

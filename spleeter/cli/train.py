@@ -56,7 +56,7 @@ def train(
             "--parts",
             min=1,
             metavar="N",
-            help="Compute each batch in N parts, in less memory; the steps are the same.",
+            help="Compute each batch in N parts, in less memory; the steps are the same but for dropouts.",
         ),
     ] = 1,
     skip_bad: Annotated[
@@ -69,7 +69,7 @@ def train(
     All songs are checked before the first step. Ctrl-C saves and stops. The folder holds a usable model from the
     first save on, and in training/ its curves (history.csv, and TensorBoard's files if that is installed).
 
-    On several GPUs or machines: torchrun --nproc_per_node 2 -m spleeter train ...
+    On several GPUs: torchrun --nproc_per_node 2 -m spleeter train -p CONFIG
 
     Exit code 0: trained. 1: it failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
     """
@@ -87,10 +87,11 @@ def train(
     from spleeter.training.distributed import Ranks
     from spleeter.training.train import train as run
 
-    if not Ranks.from_environment().is_first:
+    is_first = Ranks.from_environment().is_first
+    if not is_first:
         silence_messages()
-    interruption = Interruption()
-    with interruption, TrainingProgress(interruption) as progress:
+    interruption = Interruption("excerpts that were finished are kept, those in work left nothing")
+    with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
         outcome = run(
             configuration,
             data=data,
@@ -103,6 +104,8 @@ def train(
             watcher=progress,
         )
     folder, step = display_name(outcome.model_dir), outcome.record.step
+    if not is_first:
+        raise Exit(0 if outcome.is_done else 128 + (interruption.received or 0))
     if not outcome.is_done:
         logger.error("interrupted; step %d is saved in %s, and the same command goes on from there", step, folder)
         raise Exit(128 + (interruption.received or 0))

@@ -28,11 +28,13 @@ class TrainingProgress(Watcher):
 
     Args:
         interruption: that notes signals.
+        is_shown: whether to show anything; of several processes, one is to.
     """
 
-    def __init__(self, interruption: Interruption) -> None:
+    def __init__(self, interruption: Interruption, is_shown: bool = True) -> None:
         self.has_begun = False
         self._interruption = interruption
+        self._is_on_terminal = is_shown and console().is_terminal
         self._stack = ExitStack()
         self._bars: Progress | None = None
         self._task: TaskID | None = None
@@ -53,14 +55,15 @@ class TrainingProgress(Watcher):
         if what != self._what:
             self._what = what
             self._stack.close()
-            self._count = self._stack.enter_context(counting(what, total))
+            if self._is_on_terminal:
+                self._count = self._stack.enter_context(counting(what, total))
             logger.info("preparing %d %s", total, what)
         self._count(done)
 
     def begins(self, step: int, n_steps: int, device: str) -> None:
         self.has_begun = True
         self._stack.close()
-        if console().is_terminal:
+        if self._is_on_terminal:
             self._bars = self._stack.enter_context(_step_bar())
             self._task = self._bars.add_task("step", total=n_steps, completed=step, told="")
         done = "from the beginning" if step == 0 else f"on from step {step}"

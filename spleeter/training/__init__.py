@@ -4,7 +4,7 @@ manifest.py      CSV <-> songs                       augmentation.py   segments 
 inspection.py    what is wrong with a song's files   features.py       sounds -> magnitudes
 problems.py      how it is told                      losses.py         estimates and truth -> loss
 excerpts.py      songs -> excerpts, in a cache       optimizers.py     TensorFlow's, with its defaults
-dataset.py       all of this for a configuration     trainer.py        a step, a validation
+lists.py, dataset.py   a configuration's songs       trainer.py        a step, a validation
 batches.py       which segments, at which step       distributed.py    one training on several devices
 
 start.py         the first weights                   summaries.py      its curves: history.py, and heatmap.py

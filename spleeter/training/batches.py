@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spleeter.configuration import Configuration
 from spleeter.training.augmentation import Change, draw_change
-from spleeter.training.excerpts import SongExcerpts, segment_samples
+from spleeter.training.excerpts import SongExcerpts
 from spleeter.types import Waveform
 
 _ORDER, _SEGMENT = 0, 1
@@ -44,7 +44,7 @@ class Segment:
     @property
     def is_remix(self) -> bool:
         """Whether the stems are not of one piece."""
-        return len(set(self.excerpts)) > 1
+        return len(set(zip(self.excerpts, self.starts, strict=True))) > 1
 
 
 @dataclass(frozen=True)
@@ -81,21 +81,20 @@ class Excerpts:
     """
 
     def __init__(self, songs: Iterable[SongExcerpts], configuration: Configuration) -> None:
-        self._places = [(song, index) for song in songs for index in range(len(song.sounds))]
+        self._places = [(song, index) for song in songs for index in range(song.shape[0])]
         self._configuration = configuration
         self.n_stems, self.n_channels = len(configuration.instrument_list), configuration.n_channels
         stretch = 1 + configuration.augmentation.time_stretch
-        self._n_samples = segment_samples(configuration, ceil(configuration.T * stretch))
-        shortest = min((song.sounds.shape[-1] for song, _ in self._places), default=self._n_samples)
-        self._n_samples = min(self._n_samples, shortest)  # what is missing to a fast segment is silent then
+        more = (ceil(configuration.T * stretch) - configuration.T) * configuration.frame_step
+        self._n_samples = configuration.segment_samples + more
 
     def __len__(self) -> int:
         return len(self._places)
 
     def middle(self, excerpt: int) -> Segment:
         """The segment in the middle of an excerpt, unchanged."""
-        n_samples = segment_samples(self._configuration)
-        start = (self._length(excerpt) - n_samples) // 2
+        n_samples = self._configuration.segment_samples
+        start = max(0, self._length(excerpt) - n_samples) // 2
         return Segment((excerpt,) * self.n_stems, (start,) * self.n_stems, n_samples, Change.none(self.n_stems))
 
     def drawn(self, position: int) -> Segment:
@@ -126,7 +125,7 @@ class Excerpts:
             gain, swap = change.gains[stem], change.swaps[stem]
             self._read(excerpt, stem, segment.starts[stem], stems[stem, ::-1] if swap else stems[stem], gain)
         song, _ = self._places[segment.excerpts[0]]
-        has_own = song.sounds.shape[1] > self.n_stems and not segment.is_remix
+        has_own = song.shape[1] > self.n_stems and not segment.is_remix
         if has_own:
             self._read(segment.excerpts[0], self.n_stems, segment.starts[0], mixture)
         if not has_own:
@@ -147,16 +146,18 @@ class Excerpts:
         return total
 
     def _length(self, excerpt: int) -> int:
-        return int(self._places[excerpt][0].sounds.shape[-1])
+        return self._places[excerpt][0].shape[-1]
 
     def _start(self, excerpt: int, generator: np.random.Generator) -> int:
-        return int(generator.integers(self._length(excerpt) - self._n_samples + 1))
+        return int(generator.integers(max(0, self._length(excerpt) - self._n_samples) + 1))
 
     def _read(self, excerpt: int, signal: int, start: int, out: Waveform, gain: float = 1.0) -> None:
-        """One signal of an excerpt from `start` on, times a gain, into (channels, samples)."""
+        """One signal of an excerpt from `start` on, times a gain, into (channels, samples); silence after its end."""
         song, index = self._places[excerpt]
-        whole = song.sounds[index, signal, :, start : start + out.shape[1]]
-        np.multiply(whole, np.float32(song.scales[index, signal] * gain), out=out)
+        whole = song.sounds()[index, signal, :, start : start + out.shape[1]]
+        n_samples = whole.shape[1]
+        np.multiply(whole, np.float32(song.scales[index, signal] * gain), out=out[:, :n_samples])
+        out[:, n_samples:] = 0
 
 
 def batches(

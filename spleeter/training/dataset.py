@@ -12,12 +12,12 @@ from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
 from spleeter.errors import DatasetError
 from spleeter.training.batches import Excerpts
-from spleeter.training.excerpts import Cut, ExcerptCache, SongExcerpts
+from spleeter.training.excerpts import ExcerptCache, SongExcerpts
 from spleeter.training.inspection import Inspection, shared_songs
+from spleeter.training.lists import SongList, lists_of
 from spleeter.training.manifest import Song, read
-from spleeter.training.problems import Problem, Severity, tell
+from spleeter.training.problems import Problem, Severity, tell, usable
 from spleeter.training.watcher import Watcher
-from spleeter.utils.logging import logger
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,13 @@ class DataSet:
     validation: Excerpts | None
 
 
-@dataclass(frozen=True)
-class _List:
-    """One of the two lists of songs."""
-
-    name: str
-    csv: Path
-    cache: str | None
-    cut: Cut
-
-
 def prepare(
     configuration: Configuration,
     stack: ExitStack,
     data: Path | None = None,
     adapter: AudioAdapter | None = None,
     skip_bad: bool = False,
+    n_processes: int = 1,
     watcher: Watcher | None = None,
 ) -> DataSet:
     """Have all songs inspected and their excerpts at hand. Everything that is wrong is logged, before it fails.
@@ -59,13 +50,16 @@ def prepare(
         data: folder that the paths in the lists are below; None for the lists' own.
         adapter: reads sound files; None takes the default.
         skip_bad: leave out songs with problems, rather than fail.
+        n_processes: that train together, and share the caches.
         watcher: is told how far it is.
 
     Raises:
         DatasetError: if there is no list, songs have problems, none is left, or a cache cannot be written.
     """
     watcher = watcher or Watcher()
-    lists = _lists(configuration)
+    lists = lists_of(configuration)
+    if n_processes > 1 and not all(each.cache for each in lists):
+        raise DatasetError("several processes share the excerpts: set training_cache and validation_cache")
     read_lists = [read(each.csv, configuration, data) for each in lists]
     problems = [problem for _, found in read_lists for problem in found]
     made = []
@@ -76,39 +70,14 @@ def prepare(
     training, validation = made[0], made[1] if len(made) > 1 else []
     problems += shared_songs(_inspected(training), _inspected(validation))
     tell(problems)
-    errors = {problem.place for problem in problems if problem.severity is Severity.ERROR}
-    if errors and not skip_bad:
-        raise DatasetError(
-            f"{len(errors)} songs or lists have problems, listed above: mend them, or leave them out (--skip_bad)"
-        )
-    return _data_set(configuration, [song for song in training if song.song.place not in errors], validation)
-
-
-def _lists(configuration: Configuration) -> list[_List]:
-    if configuration.train_csv is None:
-        raise DatasetError("the configuration has no train_csv: name the list of songs to train on")
-    lists = [
-        _List(
-            "training songs",
-            Path(configuration.train_csv),
-            configuration.training_cache,
-            Cut.for_training(configuration),
-        )
-    ]
-    if configuration.validation_csv is None:
-        logger.warning("the configuration has no validation_csv: the last weights will be kept, not the best")
-        return lists
-    if configuration.training_cache and configuration.training_cache == configuration.validation_cache:
-        raise DatasetError("training_cache and validation_cache are the same folder: give each its own")
-    cut = Cut.for_validation(configuration)
-    return [
-        *lists,
-        _List("validation songs", Path(configuration.validation_csv), configuration.validation_cache, cut),
-    ]
+    if (n_errors := sum(problem.severity is Severity.ERROR for problem in problems)) and not skip_bad:
+        raise DatasetError(f"{n_errors} problems, listed above: mend them, or leave those songs out (--skip_bad)")
+    good = usable((song.song.place for song in training), problems)
+    return _data_set(configuration, [song for song in training if song.song.place in good], validation)
 
 
 def _build(
-    listed: _List,
+    listed: SongList,
     songs: list[Song],
     configuration: Configuration,
     stack: ExitStack,

@@ -36,6 +36,30 @@ class Ranks:
         except ValueError as error:
             raise TrainingError(f"RANK, LOCAL_RANK and WORLD_SIZE must be whole numbers: {error}") from error
 
+    def device(self, chosen: torch.device) -> torch.device:
+        """The device of this process: the chosen one, or of several processes each the CUDA device of its number.
+
+        Raises:
+            TrainingError: if there are too few, or they cannot work together.
+        """
+        if self.world == 1 or chosen.type == "cpu":
+            return chosen
+        if chosen.type != "cuda" or chosen.index is not None:
+            raise TrainingError(
+                f"several processes train on CPUs, or on all of a machine's GPUs, but not on {chosen}"
+            )
+        if self.local_rank >= torch.cuda.device_count():
+            raise TrainingError(
+                f"{self.local_rank + 1} processes need as many GPUs: {torch.cuda.device_count()} are here"
+            )
+        torch.cuda.set_device(self.local_rank)
+        return torch.device("cuda", self.local_rank)
+
+    def agree(self, value: int, device: torch.device) -> bool:
+        """Whether all processes have the same value."""
+        differs = int(self.total(torch.tensor(value, device=device))) != value * self.world
+        return not self.any(differs, device=device)[0]
+
     @property
     def is_first(self) -> bool:
         """Whether this process is the one that writes and reports."""

@@ -9,16 +9,17 @@ A song has two files in the cache's folder, named by a hash of all that decides 
     KEY.npy      int16 (excerpts, signals, channels, samples), memory-mapped
     KEY.json     the scales of the signals, and what inspection found
 
-Each appears whole, the first last. So the songs in the cache are found again, those that a kill interrupted are made
+Each appears whole, the second last. So the songs in the cache are found again, those that a kill interrupted are made
 again, and another file, configuration or version has another key.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,7 +27,7 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
@@ -34,7 +35,7 @@ from spleeter.errors import DatasetError
 from spleeter.tracks import Sound, open_sound
 from spleeter.training.inspection import Inspection, inspect
 from spleeter.training.manifest import Song
-from spleeter.training.problems import Problem
+from spleeter.training.problems import Problem, Severity
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
@@ -65,7 +66,8 @@ class Cut:
     @classmethod
     def for_training(cls, configuration: Configuration) -> Cut:
         """The configuration's. Raises DatasetError if its excerpts are too short for a segment."""
-        needed, seconds = segment_seconds(configuration), configuration.chunk_duration
+        needed = configuration.segment_samples / configuration.sample_rate
+        seconds = configuration.chunk_duration
         if seconds < needed:
             raise DatasetError(
                 f"chunk_duration = {seconds:g} is too short for a segment of T = {configuration.T} frames, which is "
@@ -76,24 +78,16 @@ class Cut:
     @classmethod
     def for_validation(cls, configuration: Configuration) -> Cut:
         """The original's 12 seconds, or one segment if that is longer."""
-        return cls(configuration.validation_chunks_per_song, max(_VALIDATION_SECONDS, segment_seconds(configuration)))
+        needed = configuration.segment_samples / configuration.sample_rate
+        return cls(configuration.validation_chunks_per_song, max(_VALIDATION_SECONDS, needed))
 
     def starts(self, duration: float) -> list[float]:
         """Where excerpts begin in a song of `duration` seconds: the one in its middle, or spread evenly."""
+        free = max(0.0, duration - self.seconds)
         if self.n_per_song == 1:
-            return [max(0.0, (duration - self.seconds) / 2)]
-        room = duration - self.seconds - 2 * _MARGIN_SECONDS
-        return [max(0.0, k * room / (self.n_per_song - 1) + _MARGIN_SECONDS) for k in range(self.n_per_song)]
-
-
-def segment_samples(configuration: Configuration, frames: int | None = None) -> int:
-    """How much sound the network sees at once, or so many `frames` reach over, in samples."""
-    return ((frames or configuration.T) - 1) * configuration.frame_step + configuration.frame_length
-
-
-def segment_seconds(configuration: Configuration) -> float:
-    """How much sound the network sees at once, in seconds."""
-    return segment_samples(configuration) / configuration.sample_rate
+            return [free / 2]
+        margin = min(_MARGIN_SECONDS, free / 2)
+        return [k * (free - 2 * margin) / (self.n_per_song - 1) + margin for k in range(self.n_per_song)]
 
 
 @dataclass(frozen=True)
@@ -103,15 +97,17 @@ class SongExcerpts:
     Args:
         song: that they are of.
         inspection: what was found in it.
-        sounds: int16 (excerpts, signals, channels, samples), mapped. The signals are the instruments in the
-            configuration's order and then, if the song has one of its own, the mixture.
+        shape: (excerpts, signals, channels, samples). The signals are the instruments in the configuration's order
+            and then, if the song has one of its own, the mixture.
         scales: float32 (excerpts, signals), by which sounds are to be multiplied to have full scale at ±1.
+        sounds: maps them into memory, int16. A map keeps a file open, of which there may be few at a time.
     """
 
     song: Song
     inspection: Inspection
-    sounds: npt.NDArray[np.int16]
+    shape: tuple[int, ...]
     scales: npt.NDArray[np.float32]
+    sounds: Callable[[], npt.NDArray[np.int16]]
 
 
 class ExcerptCache:
@@ -146,9 +142,10 @@ class ExcerptCache:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / ".lock"):
+            progress = progress or (lambda done, total: None)
+            with self._locked(lambda: progress(0, len(songs))):
                 self._remove_all_but(songs)
-                return self._build(songs, progress or (lambda done, total: None))
+                return self._build(songs, progress)
         except OSError as error:
             raise DatasetError(
                 f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
@@ -162,26 +159,33 @@ class ExcerptCache:
         """A song's excerpts, out of the cache or made now; None if its problems are too grave."""
         key = self._key(song)
         if (there := self._load(song, key)) is not None:
-            return there, []
+            return there
         inspection, problems = inspect(song, self._configuration, self._adapter)
         if inspection is None:
             return None, problems
-        self._save(key, inspection, *self._cut_out(song, inspection.duration))
-        return self._load(song, key), problems
+        self._save(key, song, inspection, problems)
+        if (made := self._load(song, key)) is None:
+            raise DatasetError(f"what was kept in {display_name(self._folder)} is not there any more: is it in use?")
+        return made
 
-    def _cut_out(self, song: Song, duration: float) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]:
-        """All excerpts of a song, and their scales."""
-        excerpts = [
-            [self._read(song.sounds[name], start) for name in self._signals(song)]
-            for start in self._cut.starts(duration)
-        ]
-        n_samples = min(len(sound) for excerpt in excerpts for sound in excerpt)
-        sounds = np.stack([np.stack([sound[:n_samples].T for sound in excerpt]) for excerpt in excerpts])
-        peaks = np.abs(sounds).max(axis=(2, 3))
-        # The step of 16-bit files, whose samples are kept exactly; more only where a signal exceeds full scale.
-        scales = np.maximum(np.float32(1 / _FULL_SCALE), peaks / np.float32(_FULL_SCALE - 1)).astype(np.float32)
-        whole = np.rint(sounds / scales[:, :, None, None]).clip(-_FULL_SCALE, _FULL_SCALE - 1)
-        return whole.astype(np.int16), scales
+    def _cut_out(self, song: Song, duration: float, path: Path) -> npt.NDArray[np.float32]:
+        """Write all excerpts of a song into a file, one after the other; returns their scales."""
+        starts, signals = self._cut.starts(duration), [song.sounds[name] for name in self._signals(song)]
+        rate, n_channels = self._configuration.sample_rate, self._configuration.n_channels
+        n_samples = max(self._configuration.segment_samples, round(min(self._cut.seconds, duration) * rate))
+        shape = (len(starts), len(signals), n_channels, n_samples)
+        sounds = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
+        scales = np.empty(shape[:2], np.float32)
+        for excerpt, start in enumerate(starts):
+            for signal, parts in enumerate(signals):
+                sound = self._read(parts, start)[:n_samples]
+                # The step of 16-bit files, whose samples are kept exactly; more only where they exceed full scale.
+                scale = max(1 / _FULL_SCALE, float(np.abs(sound).max()) / (_FULL_SCALE - 1))
+                scales[excerpt, signal] = scale
+                whole = np.rint(sound / scales[excerpt, signal]).clip(-_FULL_SCALE, _FULL_SCALE - 1)
+                sounds[excerpt, signal, :, : len(sound)] = whole.T
+        sounds.flush()
+        return scales
 
     def _read(self, parts: Iterable[Sound], start: float) -> Waveform:
         """The sum of some files' sound in an excerpt, (samples, channels)."""
@@ -205,35 +209,60 @@ class ExcerptCache:
             "cut": asdict(self._cut),
             "sample_rate": self._configuration.sample_rate,
             "n_channels": self._configuration.n_channels,
-            "T": segment_seconds(self._configuration),
+            "duration": song.duration,
             "adapter": f"{type(self._adapter).__module__}.{type(self._adapter).__qualname__}",
             "signals": [[name, [_identity(part) for part in song.sounds[name]]] for name in self._signals(song)],
         }
         return blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
-    def _load(self, song: Song, key: str) -> SongExcerpts | None:
-        """A song's excerpts in the cache; None if they are not there, or not whole."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+    def _load(self, song: Song, key: str) -> tuple[SongExcerpts, list[Problem]] | None:
+        """A song's excerpts in the cache, and what was wrong with it; None if they are not there, or not whole."""
+        path = self._folder / f"{key}.npy"
+        try:
             found: Mapping[str, Any] = json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8"))
-            sounds = np.load(self._folder / f"{key}.npy", mmap_mode="r")
-            scales = np.array(found["scales"], np.float32)
-            return SongExcerpts(song, Inspection(**found["inspection"]), sounds, scales)
-        return None
+            shape = np.load(path, mmap_mode="r").shape
+            problems = [Problem(Severity.WARNING, song.place, what) for what in found["warnings"]]
+            inspection, scales = Inspection(**found["inspection"]), np.array(found["scales"], np.float32)
+        except (FileNotFoundError, EOFError, ValueError, KeyError, TypeError):
+            return None
+        if shape[-1] < self._configuration.segment_samples:
+            return None
+        return SongExcerpts(song, inspection, shape, scales, partial(np.load, path, mmap_mode="r")), problems
 
-    def _save(
-        self, key: str, inspection: Inspection, sounds: npt.NDArray[np.int16], scales: npt.NDArray[np.float32]
-    ) -> None:
-        found = {"inspection": asdict(inspection), "scales": scales.tolist()}
+    def _save(self, key: str, song: Song, inspection: Inspection, problems: list[Problem]) -> None:
         notes, arrays = self._folder / f"{key}.json", self._folder / f"{key}.npy"
         temporary = self._folder / f"{key}.{uuid4().hex}.part"
         try:
+            scales = self._cut_out(song, inspection.duration, temporary)
+            temporary.replace(arrays)
+            found = {
+                "inspection": asdict(inspection),
+                "warnings": [problem.what for problem in problems],
+                "scales": scales.tolist(),
+            }
             temporary.write_text(json.dumps(found), encoding="utf-8")
             temporary.replace(notes)
-            with temporary.open("wb") as file:
-                np.save(file, sounds)
-            temporary.replace(arrays)
         finally:
             temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self, check: Callable[[], None]) -> Iterator[None]:
+        """Keep other processes out of the folder; while one is in it, `check` is called, and may raise."""
+        lock = FileLock(self._folder / ".lock")
+        waits = False
+        while True:
+            check()
+            try:
+                lock.acquire(timeout=0.5)
+                break
+            except Timeout:
+                if not waits:
+                    logger.info("%s: another process is at work there; waiting for it", display_name(self._folder))
+                waits = True
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _remove_all_but(self, songs: Sequence[Song]) -> None:
         """Remove what is in the folder and of no use to these songs, but nothing that is not the cache's own."""

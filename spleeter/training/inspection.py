@@ -153,9 +153,7 @@ def _complaints_of_length(
         yield Severity.ERROR, f"its files differ in length: {told} s; are they of one song?"
     elif song.duration is not None and song.duration > shortest + _DURATION_MAY_DIFFER:
         yield Severity.ERROR, f"its duration is listed as {song.duration:g} s, but it is {shortest:.2f} s long"
-    needed = (
-        (configuration.T - 1) * configuration.frame_step + configuration.frame_length
-    ) / configuration.sample_rate
+    needed = configuration.segment_samples / configuration.sample_rate
     if shortest < needed:
         told = f"it is {shortest:.2f} s long, and a segment of T = {configuration.T} frames {needed:.2f} s"
         yield Severity.DISCARDED, told

@@ -58,13 +58,13 @@ def read(list_csv: Path, configuration: Configuration, data: Path | None = None)
     Returns:
         The songs in which nothing is wrong, and all that is wrong with the others, or with the list.
     """
-    name = display_name(list_csv.name)
+    name = display_name(list_csv)
     try:
         lines = list_csv.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return [], [_error(name, f"byte {error.start} is not UTF-8; save it as UTF-8")]
     except OSError as error:
-        return [], [_error(display_name(list_csv), f"cannot be read: {error.strerror}")]
+        return [], [_error(name, f"cannot be read: {error.strerror}")]
     rows = csv.reader(io.StringIO(lines, newline=""))
     try:
         header = [cell.strip() for cell in next((row for row in rows if row), [])]
@@ -227,8 +227,14 @@ def write(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -
     """Write a list of songs, whole or not at all; paths below its folder are written relative to it.
 
     Raises:
+        DatasetError: if a path cannot be in a list.
         EncodeError: if it cannot be written.
     """
+    write_whole(list_csv, as_csv(list_csv, songs, configuration).encode())
+
+
+def as_csv(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -> str:
+    """The text of a list of songs that is to lie at a path. Raises DatasetError if a path cannot be in a list."""
     songs, names = list(songs), [configuration.mix_name, *configuration.instrument_list]
     names = [name for name in names if any(name in song.sounds for song in songs)]
     text = io.StringIO(newline="")
@@ -237,7 +243,7 @@ def write(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -
     for song in songs:
         cells = [_cell(song.sounds.get(name, ()), list_csv.parent) for name in names]
         rows.writerow([*cells, "" if song.duration is None else f"{song.duration:.3f}"])
-    write_whole(list_csv, text.getvalue().encode())
+    return text.getvalue()
 
 
 def _cell(parts: Iterable[Sound], folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -20,15 +20,17 @@ from spleeter.training import state
 from spleeter.training.state import TRAINING_FOLDER
 from spleeter.utils.names import display_name
 
+_LOCK = ".lock"
+
 
 def check_folder(model_dir: Path, start_from: str | None) -> None:
     """Refuse a folder in which this training must not write.
 
     Raises:
-        TrainingError: if it holds a model that is not of a training here, or a training that should begin anew.
+        TrainingError: if it holds a model that is not of a training here, or a training that began otherwise.
     """
     if state.is_there(model_dir):
-        if start_from is not None:
+        if start_from not in (None, state.read_record(model_dir).start_from):
             raise TrainingError(
                 f"{display_name(model_dir)} holds a training already, which would go on: leave out the model to "
                 "start from, or give another model_dir"
@@ -48,20 +50,29 @@ def claimed(model_dir: Path) -> Iterator[None]:
         TrainingError: if one does already, or the folder cannot be made.
     """
     folder = model_dir / TRAINING_FOLDER
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise TrainingError(
-            f"another training is at work in {display_name(model_dir)}: wait for it, or stop it"
-        ) from error
+        name = display_name(model_dir)
+        raise TrainingError(f"another training is at work in {name}: wait for it, or stop it") from error
     except OSError as error:
         raise TrainingError(f"cannot train in {display_name(model_dir)}: {error.strerror or error}") from error
     try:
         yield
     finally:
         lock.release()
+        _remove_if_empty(model_dir)
+
+
+def _remove_if_empty(model_dir: Path) -> None:
+    """Remove the folders that were made for a training that has not saved anything."""
+    with suppress(OSError):
+        if {path.name for path in (model_dir / TRAINING_FOLDER).iterdir()} <= {_LOCK}:
+            (model_dir / TRAINING_FOLDER / _LOCK).unlink(missing_ok=True)
+            (model_dir / TRAINING_FOLDER).rmdir()
+            model_dir.rmdir()
 
 
 def fresh_network(configuration: Configuration) -> nn.Module:

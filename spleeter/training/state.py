@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from spleeter.configuration import Configuration
-from spleeter.errors import CheckpointError, ConfigurationError, TrainingError
+from spleeter.errors import CheckpointError, TrainingError
 from spleeter.model.checkpoint import write_tensors
 from spleeter.training.trainer import Trainer
 from spleeter.utils.logging import logger
@@ -47,12 +48,16 @@ class Record:
         step: how many were taken.
         best_loss: the least loss of a validation; None before the first.
         best_step: the one after which it was found.
+        validated_step: the last one after which the validation songs were tried.
+        start_from: the model whose weights it began with; None for fresh ones.
         n_excerpts: of the training songs; with other songs, other segments are drawn.
     """
 
     step: int = 0
     best_loss: float | None = None
     best_step: int = 0
+    validated_step: int = 0
+    start_from: str | None = None
     n_excerpts: int = 0
 
 
@@ -75,6 +80,12 @@ def is_there(model_dir: Path) -> bool:
     return _file(model_dir).is_file()
 
 
+def read_record(model_dir: Path) -> Record:
+    """How far the training in a folder has come. Raises CheckpointError if its state is damaged."""
+    with _reading(model_dir) as stored:
+        return Record(**json.loads((stored.metadata() or {})["record"]))
+
+
 def resume(model_dir: Path, trainer: Trainer, configuration: Configuration) -> Record:
     """Put a trainer into the state that was saved.
 
@@ -82,22 +93,31 @@ def resume(model_dir: Path, trainer: Trainer, configuration: Configuration) -> R
         TrainingError: if it was trained with another network, or features.
         CheckpointError: if it is damaged.
     """
+    with _reading(model_dir) as stored:
+        notes = stored.metadata() or {}
+        record = Record(**json.loads(notes["record"]))
+        before, scaler = json.loads(notes["configuration"]), json.loads(notes["scaler"])
+        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    _check_configuration(model_dir, before, configuration)
+    _restore(trainer, tensors)
+    if scaler:  # empty if it was trained in a precision that needs none
+        trainer.scaler.load_state_dict(scaler)
+    trainer.n_steps = record.step
+    return record
+
+
+@contextmanager
+def _reading(model_dir: Path) -> Iterator[Any]:
+    """The state's file, opened; whatever is wrong with it becomes a CheckpointError."""
     file = _file(model_dir)
     try:
         with safe_open(file, framework="pt") as stored:
-            notes = stored.metadata() or {}
-            record = Record(**json.loads(notes["record"]))
-            _check_configuration(model_dir, json.loads(notes["configuration"]), configuration)
-            _restore(trainer, {key: stored.get_tensor(key) for key in stored.keys()})  # noqa: SIM118
-            trainer.scaler.load_state_dict(json.loads(notes["scaler"]))
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
+            yield stored
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{display_name(file)} is damaged or cannot be read ({error}): remove it to begin anew"
+            f"{display_name(file)} is damaged or cannot be read ({error}): "
+            f"remove the folder {display_name(model_dir)} to begin anew"
         ) from error
-    trainer.n_steps = record.step
-    return record
 
 
 def _file(model_dir: Path) -> Path:

@@ -61,7 +61,7 @@ class Summaries:
 
         Args:
             step: after which.
-            losses: "loss", and that of each instrument.
+            losses: of each instrument.
             steps_per_second: of late.
             data_wait: share of the time, of late, in which no batch was there.
         """
@@ -69,7 +69,7 @@ class Summaries:
         self._add(step, "training", {**_named(losses), **rates})
 
     def validation(self, step: int, losses: Mapping[str, float]) -> None:
-        """Note a validation after a step: "loss", and that of each instrument."""
+        """Note a validation after a step: the loss of each instrument."""
         self._add(step, "validation", _named(losses))
 
     def example(
@@ -140,7 +140,8 @@ def _event_writer(folder: Path, step: int) -> SummaryWriter | None:
 
 
 def _named(losses: Mapping[str, float]) -> dict[str, float]:
-    return {name if name == "loss" else f"loss/{name}": value for name, value in losses.items()}
+    """Losses as they are called in the curves, and their sum."""
+    return {"loss": sum(losses.values()), **{f"loss/{name}": value for name, value in losses.items()}}
 
 
 def _mono(sound: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 
 import torch
@@ -15,19 +15,23 @@ import torch
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
 from spleeter.device import select_device, select_precision
+from spleeter.errors import TrainingError
 from spleeter.model import checkpoint
 from spleeter.training import state
-from spleeter.training.batches import Batch, batches, middles
+from spleeter.training.batches import Batch, Excerpts, batches, middles
 from spleeter.training.dataset import DataSet, prepare
 from spleeter.training.distributed import Ranks
 from spleeter.training.example import example
-from spleeter.training.process import set_up
+from spleeter.training.process import denormals_flushed
 from spleeter.training.start import check_folder, claimed, fresh_network, network_from
 from spleeter.training.state import TRAINING_FOLDER, Record
 from spleeter.training.stopwatch import Stopwatch
 from spleeter.training.summaries import Summaries
 from spleeter.training.trainer import Trainer
 from spleeter.training.watcher import StepReport, Watcher
+from spleeter.utils.allocator import keep_all_memory
+from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name
 from spleeter.utils.prefetch import prefetch
 
 _BATCHES_AHEAD = 4
@@ -86,25 +90,45 @@ def train(
     """
     ranks, model_dir = Ranks.from_environment(), Path(configuration.model_dir).resolve()
     watcher = watcher or Watcher()
-    set_up()
     check_folder(model_dir, start_from)
-    chosen = _device(device, ranks)
+    chosen = ranks.device(select_device(device))
     with ExitStack() as stack:
+        stack.enter_context(denormals_flushed())
         stack.enter_context(ranks.joined(chosen))
-        network = network_from(start_from, configuration) if start_from else fresh_network(configuration)
-        trainer = Trainer(network, configuration, chosen, select_precision(precision, chosen), n_parts, ranks)
-        record = state.resume(model_dir, trainer, configuration) if state.is_there(model_dir) else Record()
-        if record.step >= configuration.train_max_steps:
-            return Outcome(model_dir, record, is_done=True)
-        data_set = prepare(configuration, stack, data, adapter, skip_bad, watcher)
         if ranks.is_first:
             stack.enter_context(claimed(model_dir))
+        trainer, record = _begin(configuration, model_dir, start_from, chosen, precision, n_parts, ranks)
+        if _is_complete(record, configuration):
+            return Outcome(model_dir, record, is_done=True)
+        data_set = prepare(configuration, stack, data, adapter, skip_bad, ranks.world, watcher)
+        keep_all_memory()
         return _Run(configuration, model_dir, trainer, data_set, record, watcher).go()
 
 
-def _device(name: str, ranks: Ranks) -> torch.device:
-    device = select_device(name)
-    return torch.device("cuda", ranks.local_rank) if device.type == "cuda" and ranks.world > 1 else device
+def _begin(
+    configuration: Configuration,
+    model_dir: Path,
+    start_from: str | None,
+    device: torch.device,
+    precision: str,
+    n_parts: int,
+    ranks: Ranks,
+) -> tuple[Trainer, Record]:
+    """A trainer as it is to begin, or to go on; and how far it is."""
+    goes_on = state.is_there(model_dir)
+    from_another = start_from is not None and not goes_on
+    network = network_from(str(start_from), configuration) if from_another else fresh_network(configuration)
+    trainer = Trainer(network, configuration, device, select_precision(precision, device), n_parts, ranks)
+    record = state.resume(model_dir, trainer, configuration) if goes_on else Record(start_from=start_from)
+    if not ranks.agree(record.step, device):
+        raise TrainingError(f"the processes do not have the same {display_name(model_dir)}: it must be shared by all")
+    return trainer, record
+
+
+def _is_complete(record: Record, configuration: Configuration) -> bool:
+    """Whether nothing is left to do."""
+    is_validated = configuration.validation_csv is None or record.validated_step == record.step
+    return record.step >= configuration.train_max_steps and is_validated
 
 
 class _Run:
@@ -121,7 +145,9 @@ class _Run:
     ) -> None:
         self._configuration, self._model_dir, self._watcher = configuration, model_dir, watcher
         self._trainer, self._data_set, self._ranks = trainer, data_set, trainer.ranks
-        self._record = record
+        self._record = replace(record, n_excerpts=len(data_set.training))
+        if record.n_excerpts not in (0, len(data_set.training)):
+            logger.info("the training songs are others than before: other segments will be drawn")
         self._summaries: Summaries | None = None
         self._last_validation = -inf
 
@@ -132,8 +158,10 @@ class _Run:
                 folder = self._model_dir / TRAINING_FOLDER
                 self._summaries = stack.enter_context(Summaries(folder, self._record.step))
             self._watcher.begins(self._record.step, self._configuration.train_max_steps, str(self._trainer.device))
-            is_done = self._steps(stack.enter_context(closing(prefetch(self._batches(), _BATCHES_AHEAD))))
-        return Outcome(self._model_dir, self._record, is_done)
+            is_due = self._is_checkpoint() and self._record.validated_step < self._record.step
+            if not is_due or self._validate():  # what a stop has left undone
+                self._steps(stack.enter_context(closing(prefetch(self._batches(), _BATCHES_AHEAD))))
+        return Outcome(self._model_dir, self._record, _is_complete(self._record, self._configuration))
 
     def _batches(self) -> Iterator[Batch]:
         configuration, ranks = self._configuration, self._ranks
@@ -143,28 +171,32 @@ class _Run:
         excerpts = self._data_set.training
         return batches(excerpts, steps, configuration.batch_size, ranks.rank, ranks.world, n_threads)
 
-    def _steps(self, ahead: Iterator[Batch]) -> bool:
-        """Take steps as long as there are batches; whether all were taken, and none wants to stop."""
+    def _steps(self, ahead: Iterator[Batch]) -> None:
+        """Take steps as long as there are batches, and the watcher does not want to stop."""
         stopwatch = Stopwatch()
         for batch in stopwatch.waiting(ahead):
             losses = self._trainer.step(batch)
             stopwatch.step_done()
-            step = self._trainer.n_steps
-            self._record = replace(self._record, step=step)
+            self._record = replace(self._record, step=self._trainer.n_steps)
             self._tell(losses, stopwatch)
             wants_stop, is_due = self._ranks.any(
                 self._watcher.wants_stop(), self._is_validation_due(), device=self._trainer.device
             )
-            is_last = step == self._configuration.train_max_steps
-            is_time = step % self._configuration.save_checkpoints_steps == 0 or is_last
-            if is_time or wants_stop:
+            if self._is_checkpoint() or wants_stop:
                 self._save()
-            if is_time and not wants_stop and (is_due or is_last):
-                self._validate()
-            if wants_stop and not is_last:
-                return False
+            if wants_stop:
+                return
+            if self._is_checkpoint() and (is_due or self._is_last()) and not self._validate():
+                return
             stopwatch.pause_done()
-        return True
+
+    def _is_last(self) -> bool:
+        return self._record.step == self._configuration.train_max_steps
+
+    def _is_checkpoint(self) -> bool:
+        return self._is_last() or (
+            self._record.step > 0 and self._record.step % self._configuration.save_checkpoints_steps == 0
+        )
 
     def _tell(self, losses: list[float], stopwatch: Stopwatch) -> None:
         step, n_steps = self._trainer.n_steps, self._configuration.train_max_steps
@@ -174,7 +206,7 @@ class _Run:
             self._summaries.training(step, self._named(losses), rate, wait)
 
     def _named(self, losses: list[float]) -> dict[str, float]:
-        return {"loss": sum(losses), **dict(zip(self._configuration.instrument_list, losses, strict=True))}
+        return dict(zip(self._configuration.instrument_list, losses, strict=True))
 
     def _is_validation_due(self) -> bool:
         return time.monotonic() - self._last_validation >= self._configuration.throttle_secs
@@ -183,29 +215,41 @@ class _Run:
         """Write all that is needed to go on; and the model, until there is a best one."""
         if not self._ranks.is_first:
             return
+        state.save(self._model_dir, self._trainer, self._record, self._configuration)
         if self._record.best_loss is None:
             checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
-        state.save(self._model_dir, self._trainer, self._record, self._configuration)
         self._watcher.saved(self._record.step)
 
-    def _validate(self) -> None:
-        """Try the validation songs, and keep the model if it is the best so far."""
+    def _validate(self) -> bool:
+        """Try the validation songs, and keep the model if it is the best so far; False if it was stopped meanwhile."""
         excerpts = self._data_set.validation
         if excerpts is None:
-            return
+            return True
         batch_size = max(1, self._configuration.batch_size // self._ranks.world)
         segments = middles(excerpts, batch_size, self._ranks.rank, self._ranks.world)
         losses = self._trainer.validate(segments, lambda: not self._watcher.wants_stop())
         self._last_validation = time.monotonic()
-        if losses is None or self._summaries is None:  # stopped, or not the process that writes
-            return
+        if losses is None:
+            return False
         loss, step = sum(losses), self._record.step
-        self._summaries.validation(step, self._named(losses))
+        is_best = isfinite(loss) and (self._record.best_loss is None or loss < self._record.best_loss)
+        self._record = replace(self._record, validated_step=step)
+        if is_best:
+            self._record = replace(self._record, best_loss=loss, best_step=step)
+        if self._summaries is None:  # not the process that writes
+            return True
+        self._show(excerpts, losses)
+        if is_best:
+            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
+        state.save(self._model_dir, self._trainer, self._record, self._configuration)
+        self._watcher.validated(step, loss, self._record.best_step)
+        return True
+
+    def _show(self, excerpts: Excerpts, losses: list[float]) -> None:
+        """Note a validation, with an example if there is somewhere to show it."""
+        assert self._summaries is not None
+        self._summaries.validation(self._record.step, self._named(losses))
         if self._summaries.takes_examples:
             made = example(next(middles(excerpts, 1)), self._trainer, self._configuration)
-            self._summaries.example(step, made.magnitudes, made.sounds, self._configuration.sample_rate)
-        if self._record.best_loss is None or loss < self._record.best_loss:
-            self._record = replace(self._record, best_loss=loss, best_step=step)
-            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
-            state.save(self._model_dir, self._trainer, self._record, self._configuration)
-        self._watcher.validated(step, loss, self._record.best_step)
+            rate = self._configuration.sample_rate
+            self._summaries.example(self._record.step, made.magnitudes, made.sounds, rate)

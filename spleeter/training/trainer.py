@@ -33,7 +33,7 @@ class Trainer:
         device: to train on.
         precision: of the network's arithmetic, by autocast; weights, losses and optimizer are in float32.
         n_parts: into which each batch is split, to be computed one after the other, for less memory. The step is the
-            same up to rounding, unless batch norm follows the batches.
+            same up to rounding, unless batch norm follows the batches, or there are dropouts.
         ranks: the processes that train together, each with its share of the batch.
 
     Attributes:
@@ -53,6 +53,8 @@ class Trainer:
         self.ranks, self.device, self.n_steps = ranks or Ranks(), device, 0
         self._configuration, self._precision, self._n_parts = configuration, precision, n_parts
         self._check_batch_size()
+        if precision == torch.float16 and device.type == "cpu":
+            raise TrainingError("a CPU does not train in float16: choose bfloat16 or float32")
         self.network = channels_last(network.to(device))
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(configuration.optimizer, trained, configuration.learning_rate)
@@ -85,20 +87,21 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch], goes_on: Callable[[], bool] = lambda: True) -> list[float] | None:
-        """Compute the loss of each stem over all segments; None if `goes_on` says that it is not to go on."""
+        """Compute the loss of each stem over all segments; None if `goes_on` says no in any process."""
         self.network.eval()
         n_stems = len(self._configuration.instrument_list)
-        total = torch.zeros(n_stems + 1, dtype=torch.float64)  # on the host, as some devices have no such numbers
+        total = torch.zeros(n_stems + 2, dtype=torch.float64)  # on the host, as some devices have no such numbers
         for batch in batches:
             if not goes_on():
+                total[-1] = 1
                 break
             n_segments = len(batch.segments)
-            total[:-1] += self._losses(batch).cpu() * n_segments
-            total[-1] += n_segments
+            total[:n_stems] += self._losses(batch).cpu() * n_segments
+            total[n_stems] += n_segments
         if self.ranks.world > 1:
             total = self.ranks.total(total.to(self.device))
-        *losses, count = total.tolist()
-        return [loss / count for loss in losses] if goes_on() else None
+        *losses, count, was_stopped = total.tolist()
+        return None if was_stopped else [loss / count for loss in losses]
 
     @torch.no_grad()
     def estimates(self, mixtures: Tensor) -> Tensor:

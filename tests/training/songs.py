@@ -1,5 +1,6 @@
 """Songs made up for tests: excerpts in memory, and files."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ def in_memory(
         sounds = generator.integers(-8000, 8000, shape, dtype=np.int16)
         song = Song(f"song {number}", f"train.csv, line {number + 2} (song {number})", {}, None)
         scales = np.full(shape[:2], 2.0**-15, np.float32)
-        songs.append(SongExcerpts(song, Inspection(duration=10.0, digest=str(number)), sounds, scales))
+        inspection = Inspection(duration=10.0, digest=str(number))
+        songs.append(SongExcerpts(song, inspection, shape, scales, partial(np.asarray, sounds)))
     return songs
 
 

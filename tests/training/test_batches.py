@@ -49,7 +49,7 @@ def test_a_segment_is_what_the_excerpt_holds_there_and_the_mixture_is_the_sum() 
     segment = excerpts.drawn(5)
     mixture, stems = sounds(excerpts, segment)
     song, index = songs[segment.excerpts[0] // 2], segment.excerpts[0] % 2
-    held = song.sounds[index][:, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
+    held = song.sounds()[index][:, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
     np.testing.assert_array_equal(stems, held.astype(np.float32))
     np.testing.assert_allclose(mixture, held.sum(axis=0), atol=1e-7)
 
@@ -59,7 +59,7 @@ def test_a_song_keeps_its_own_mixture() -> None:
     excerpts = Excerpts(songs, configuration())
     segment = excerpts.drawn(0)
     song, index = songs[segment.excerpts[0] // 2], segment.excerpts[0] % 2
-    held = song.sounds[index][2, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
+    held = song.sounds()[index][2, :, segment.starts[0] : segment.starts[0] + segment.n_samples] / 2**15
     np.testing.assert_array_equal(sounds(excerpts, segment)[0], held.astype(np.float32))
 
 
@@ -103,6 +103,25 @@ def test_remixed_stems_are_of_several_songs_and_add_up() -> None:
     assert " + " in excerpts.song_of(remixed)
 
 
+def test_a_stem_from_elsewhere_in_the_same_excerpt_is_a_remix_too() -> None:
+    excerpts = Excerpts(in_memory(1, 1, has_mixture=True), configuration(augmentation={"remix": 1}))
+    segment = excerpts.drawn(0)
+    assert segment.excerpts == (0, 0)
+    assert segment.starts[0] != segment.starts[1]
+    mixture, stems = sounds(excerpts, segment)
+    np.testing.assert_allclose(mixture, stems.sum(axis=0), atol=1e-6)
+
+
+def test_what_is_missing_to_a_segment_is_silent() -> None:
+    songs = [*in_memory(1, 1, n_samples=8000), *in_memory(1, 1, n_samples=4000)]
+    excerpts = Excerpts(songs, configuration())
+    short = next(segment for segment in map(excerpts.drawn, range(2)) if segment.excerpts[0] == 1)
+    _, stems = sounds(excerpts, short)
+    assert stems.shape == (2, 2, 63 * 64 + 256)
+    assert stems[..., :4000].any()
+    assert not stems[..., 4000:].any()
+
+
 def test_probabilities_are_kept() -> None:
     settings = configuration(augmentation={"channel_swap": 0.25, "remix": 0.5, "gain_db": 6})
     excerpts = Excerpts(in_memory(n_songs=50), settings)
@@ -123,7 +142,7 @@ def test_validation_takes_the_middle_of_each_excerpt_unchanged() -> None:
     assert [len(batch.segments) for batch in found] == [2, 1]
     n_samples = 63 * 64 + 256
     start = (8000 - n_samples) // 2
-    expected = songs[0].sounds[0, :, :, start : start + n_samples] / np.float32(2**15)
+    expected = songs[0].sounds()[0, :, :, start : start + n_samples] / np.float32(2**15)
     np.testing.assert_array_equal(found[0].stems[:, 0].numpy(), expected)
 
 

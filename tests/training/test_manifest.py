@@ -50,7 +50,7 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert [each.sounds for each in found] == [each.sounds for each in songs]
     assert [each.duration for each in found] == [12.5, None]
     assert [each.name for each in found] == ["Sodium", "Ça va – 日本"]
-    assert found[1].place == "songs.csv, line 3 (Ça va – 日本)"
+    assert found[1].place == f"{folder / 'songs.csv'}, line 3 (Ça va – 日本)"
 
 
 def test_paths_below_the_list_are_relative_so_that_both_can_be_moved(folder: Path) -> None:

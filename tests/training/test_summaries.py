@@ -15,7 +15,7 @@ from spleeter.errors import TrainingError
 from spleeter.training.heatmap import MOST_ROWS, heatmap, powers
 from spleeter.training.summaries import HISTORY_FILE, Figure, Summaries, read_history
 
-LOSSES = {"loss": 0.3, "vocals": 0.1, "drums": 0.2}
+LOSSES = {"vocals": 0.125, "drums": 0.25}
 
 
 @pytest.fixture
@@ -38,18 +38,19 @@ def steps_of(folder: Path) -> list[int]:
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "made" / HISTORY_FILE
     with Summaries(path.parent, 0) as summaries:
-        summaries.training(5, {"loss": 1 / 3, 'a "b", ü': math.inf}, 2.5, 0.125)
+        summaries.training(5, {"vocals": 1 / 3, 'a "b", ü': math.inf}, 2.5, 0.125)
         assert read_history(path) == [  # while the training runs
-            Figure(5, "training", "loss", 1 / 3),
+            Figure(5, "training", "loss", math.inf),
+            Figure(5, "training", "loss/vocals", 1 / 3),
             Figure(5, "training", 'loss/a "b", ü', math.inf),
             Figure(5, "training", "steps_per_second", 2.5),
             Figure(5, "training", "data_wait", 0.125),
         ]
-        summaries.validation(7, {"loss": math.nan})
+        summaries.validation(7, {"vocals": math.nan})
     last = read_history(path)[-1]
-    assert (last.step, last.set, last.name) == (7, "validation", "loss")
+    assert (last.step, last.set, last.name) == (7, "validation", "loss/vocals")
     assert math.isnan(last.value)
-    assert path.read_text().startswith("step,set,name,value\n5,training,loss,0.333")
+    assert path.read_text().startswith("step,set,name,value\n5,training,loss,inf\n5,training,loss/vocals,0.333")
 
 
 @pytest.mark.usefixtures("without_tensorboard")
@@ -182,7 +183,7 @@ def test_tensorboard_reads_curves_pictures_and_sounds(tmp_path: Path) -> None:
         sounds = {"mix": torch.full((2, 400), 2.0), "vocals": torch.full((2, 400), math.nan)}
         summaries.example(5, magnitudes, sounds, 8000)
     read = accumulated(tmp_path)
-    losses = {"loss": 0.3, "loss/vocals": 0.1, "loss/drums": 0.2}
+    losses = {"loss": 0.375, "loss/vocals": 0.125, "loss/drums": 0.25}
     expected = {f"{part}/{name}": value for part in ("training", "validation") for name, value in losses.items()}
     expected |= {"training/steps_per_second": 2.5, "training/data_wait": 0.125}
     assert {tag: read.Scalars(tag)[0].value for tag in read.Tags()["scalars"]} == pytest.approx(expected)

@@ -121,6 +121,70 @@ def test_stopped_and_resumed_equals_never_stopped(
     assert losses(whole.model_dir) == losses(resumed.model_dir)
 
 
+class StopsWhileValidating(Watcher):
+    """Stops in the middle of the validation after a step."""
+
+    def __init__(self, step: int) -> None:
+        self._step, self._asked = step, 0
+
+    def step(self, report: StepReport) -> None:
+        self._asked = 1 if report.step == self._step else 0
+
+    def wants_stop(self) -> bool:
+        self._asked += self._asked > 0
+        return self._asked > 2  # the first time is after the step
+
+
+@pytest.mark.parametrize("step", [3, 6])
+@pytest.mark.parametrize("stops", [StopsAt, StopsWhileValidating])
+def test_a_validation_that_a_stop_has_left_undone_is_made(
+    settings: Configuration, tmp_path: Path, stops: type[Watcher], step: int
+) -> None:
+    whole = train(changed(settings, model_dir=str(tmp_path / "whole")), device="cpu")
+    parted = changed(settings, model_dir=str(tmp_path / "parted"))
+    stopped = train(parted, device="cpu", watcher=stops(step))  # type: ignore[call-arg]
+    assert not stopped.is_done
+    resumed = train(parted, device="cpu")
+    assert resumed.record == whole.record
+    assert losses(resumed.model_dir, "validation") == losses(whole.model_dir, "validation")
+    models = [(outcome.model_dir / "model.safetensors").read_bytes() for outcome in (whole, resumed)]
+    assert models[0] == models[1]
+
+
+def test_a_fine_tuning_goes_on_with_the_same_command(settings: Configuration, tmp_path: Path) -> None:
+    source = str(train(settings, device="cpu").model_dir)
+    tuned = changed(settings, model_dir=str(tmp_path / "tuned"))
+    train(tuned, device="cpu", start_from=source, watcher=StopsAt(2))
+    assert train(tuned, device="cpu", start_from=source).record.step == 6
+    with pytest.raises(TrainingError, match="holds a training already"):
+        train(tuned, device="cpu", start_from="spleeter:2stems")
+
+
+def test_another_precision_goes_on(settings: Configuration) -> None:
+    train(settings, device="cpu", watcher=StopsAt(2))
+    assert train(settings, device="cpu", precision="bfloat16").is_done
+
+
+def test_an_instrument_may_be_called_loss(settings: Configuration, tmp_path: Path) -> None:
+    csv = Path(str(settings.train_csv))
+    csv.write_text(csv.read_text().replace("accompaniment_path", "loss_path"))
+    odd = changed(settings, instrument_list=["vocals", "loss"], validation_csv=None, train_max_steps=1)
+    figures = read_history(train(odd, device="cpu").model_dir / "training" / "history.csv")
+    values = {figure.name: figure.value for figure in figures}
+    assert values["loss"] == pytest.approx(values["loss/vocals"] + values["loss/loss"])
+
+
+def test_a_short_song_does_not_shorten_the_others(settings: Configuration, tmp_path: Path) -> None:
+    for name in ("vocals", "accompaniment"):
+        path = tmp_path / "train" / "song0" / f"{name}.wav"
+        sound, _ = soundfile.read(path)
+        soundfile.write(path, sound[:4800], 8000, subtype="PCM_16")
+    csv = Path(str(settings.train_csv))
+    csv.write_text(csv.read_text().replace("4.0", "0.6", 1))
+    short = changed(settings, validation_chunks_per_song=2, augmentation={"time_stretch": 0.5})
+    assert train(short, device="cpu").is_done
+
+
 def test_a_stopped_training_leaves_a_usable_model(settings: Configuration) -> None:
     outcome = train(settings, device="cpu", watcher=StopsAt(1))
     assert Separator(str(outcome.model_dir), device="cpu").separate(np.zeros((4000, 2), np.float32))
@@ -136,6 +200,8 @@ def test_a_finished_training_is_left_alone(settings: Configuration) -> None:
 
 def test_another_network_does_not_go_on_with_a_training(settings: Configuration) -> None:
     train(settings, device="cpu")
+    with pytest.raises(TrainingError, match="a CPU does not train in float16"):
+        train(settings, device="cpu", precision="float16")
     with pytest.raises(TrainingError, match=r"has optimizer = Adam, but SGD is asked for"):
         train(changed(settings, optimizer="SGD"), device="cpu")
 
@@ -161,7 +227,7 @@ def test_songs_with_problems_are_all_told_before_the_first_step(
 ) -> None:
     (tmp_path / "train" / "song0" / "vocals.wav").unlink()
     (tmp_path / "train" / "song1" / "vocals.wav").write_bytes(b"no sound")
-    with pytest.raises(DatasetError, match="2 songs or lists have problems"):
+    with pytest.raises(DatasetError, match="2 problems, listed above"):
         train(settings, device="cpu")
     assert "songs.csv, line 2 (song0): vocals_path: there is no file" in caplog.text
     assert "songs.csv, line 3 (song1): vocals:" in caplog.text
