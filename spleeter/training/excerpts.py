@@ -273,7 +273,7 @@ class ExcerptCache:
         n_songs = sum(path.suffix == ".npy" for path in stale)
         if n_songs:
             logger.info(
-                "%s: removed the excerpts of %d songs, of other files or settings",
+                "%s: removed excerpts of other files or settings, of %d song(s)",
                 display_name(self._folder),
                 n_songs,
             )

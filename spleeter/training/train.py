@@ -221,7 +221,7 @@ class _Run:
         self._watcher.saved(self._record.step)
 
     def _validate(self) -> bool:
-        """Try the validation songs, and keep the model if it is the best so far; False if it was stopped meanwhile."""
+        """Try the validation songs, and keep the model if it is the best so far; False if stopped meanwhile."""
         excerpts = self._data_set.validation
         if excerpts is None:
             return True
