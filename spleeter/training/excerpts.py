@@ -174,17 +174,16 @@ class ExcerptCache:
         rate, n_channels = self._configuration.sample_rate, self._configuration.n_channels
         n_samples = max(self._configuration.segment_samples, round(min(self._cut.seconds, duration) * rate))
         shape = (len(starts), len(signals), n_channels, n_samples)
-        sounds = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
         scales = np.empty(shape[:2], np.float32)
-        for excerpt, start in enumerate(starts):
-            for signal, parts in enumerate(signals):
-                sound = self._read(parts, start)[:n_samples]
-                # The step of 16-bit files, whose samples are kept exactly; more only where they exceed full scale.
-                scale = max(1 / _FULL_SCALE, float(np.abs(sound).max()) / (_FULL_SCALE - 1))
-                scales[excerpt, signal] = scale
-                whole = np.rint(sound / scales[excerpt, signal]).clip(-_FULL_SCALE, _FULL_SCALE - 1)
-                sounds[excerpt, signal, :, : len(sound)] = whole.T
-        sounds.flush()
+        # Written and not mapped: a full disk is an error then, and not the end of the process.
+        with path.open("wb") as file:
+            header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for excerpt, start in enumerate(starts):
+                for signal, parts in enumerate(signals):
+                    whole, scales[excerpt, signal] = _in_16_bits(self._read(parts, start)[:n_samples])
+                    n_missing = n_samples - whole.shape[1]  # lost in resampling
+                    file.write(np.pad(whole, ((0, 0), (0, n_missing))).tobytes())
         return scales
 
     def _read(self, parts: Iterable[Sound], start: float) -> Waveform:
@@ -277,6 +276,16 @@ class ExcerptCache:
                 display_name(self._folder),
                 n_songs,
             )
+
+
+def _in_16_bits(sound: Waveform) -> tuple[npt.NDArray[np.int16], np.float32]:
+    """A sound (samples, channels) in integers (channels, samples), and the scale of these.
+
+    It is the step of 16-bit files, whose samples are kept exactly, and greater only where full scale is exceeded.
+    """
+    scale = np.float32(max(1 / _FULL_SCALE, float(np.abs(sound).max(initial=0.0)) / (_FULL_SCALE - 1)))
+    whole = np.rint(sound.T / scale).clip(-_FULL_SCALE, _FULL_SCALE - 1)
+    return whole.astype("<i2"), scale
 
 
 def _is_own(path: Path) -> bool:
