@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,14 +68,19 @@ class Ranks:
 
     @contextmanager
     def joined(self, device: torch.device) -> Iterator[None]:
-        """Within this context the processes can reach each other."""
+        """Within this context the processes can reach each other, and leave it together.
+
+        What refers to the group of processes must be gone at its end, or the process may not end well.
+        """
         if self.world == 1:
             yield
             return
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         try:
             yield
+            distributed.barrier()
         finally:
+            gc.collect()  # a network that is trained in parallel refers to itself
             distributed.destroy_process_group()
 
     def total(self, values: Tensor) -> Tensor:

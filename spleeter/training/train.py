@@ -89,20 +89,23 @@ def train(
         DeviceError: if there is no such device or precision.
     """
     ranks, model_dir = Ranks.from_environment(), Path(configuration.model_dir).resolve()
-    watcher = watcher or Watcher()
     check_folder(model_dir, start_from)
     chosen = ranks.device(select_device(device))
-    with ExitStack() as stack:
-        stack.enter_context(denormals_flushed())
-        stack.enter_context(ranks.joined(chosen))
-        if ranks.is_first:
-            stack.enter_context(claimed(model_dir))
-        trainer, record = _begin(configuration, model_dir, start_from, chosen, precision, n_parts, ranks)
-        if _is_complete(record, configuration):
-            return Outcome(model_dir, record, is_done=True)
-        data_set = prepare(configuration, stack, data, adapter, skip_bad, ranks.world, watcher)
-        keep_all_memory()
-        return _Run(configuration, model_dir, trainer, data_set, record, watcher).go()
+
+    def run() -> Outcome:
+        with ExitStack() as stack:
+            if ranks.is_first:
+                stack.enter_context(claimed(model_dir))
+            trainer, record = _begin(configuration, model_dir, start_from, chosen, precision, n_parts, ranks)
+            if _is_complete(record, configuration):
+                return Outcome(model_dir, record, is_done=True)
+            watching = watcher or Watcher()
+            data_set = prepare(configuration, stack, data, adapter, skip_bad, ranks.world, watching)
+            keep_all_memory()
+            return _Run(configuration, model_dir, trainer, data_set, record, watching).go()
+
+    with denormals_flushed(), ranks.joined(chosen):
+        return run()  # in a function of its own, so that the trainer is gone before the processes part
 
 
 def _begin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -149,6 +150,8 @@ class Trainer:
 
     def _distributed(self) -> DistributedDataParallel:
         devices = [self.device] if self.device.type == "cuda" else None
+        # A kernel with one input has two names for the same layout, of which the gradient may take the other.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(self._form, device_ids=devices)
 
     def _check_batch_size(self) -> None:
