@@ -161,7 +161,7 @@ def check(
         problems += wrong + [problem for each in found for problem in each.problems]
         usable.append([(each.song, each.inspection) for each in found if each.inspection is not None])
         good = [each.listed for each in found if each.listed is not None]
-        echo(f"{display_name(path)}: fit for training are {_summary(good)}")
+        echo(f"{display_name(path)}: {_summary(good)}, fit for use")
     problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
     if _tell(problems) or not all(usable):
         raise Exit(1)
