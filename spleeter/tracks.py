@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spleeter.audio.adapter import AudioAdapter, AudioReader
+from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
@@ -38,6 +38,10 @@ class Sound:
 
     path: Path
     stream: int | None = None
+
+    def adapter(self, usual: AudioAdapter) -> AudioAdapter:
+        """What reads it: the usual adapter, or the default one's class if it is one of several streams."""
+        return usual if self.stream is None else PyAVAudioAdapter(self.stream)
 
 
 @dataclass(frozen=True)
@@ -222,26 +226,9 @@ def load_track(
     return TrackSound(mixture, references)
 
 
-def open_sound(
-    sound: Sound,
-    adapter: AudioAdapter,
-    offset: float | None = None,
-    duration: float | None = None,
-    sample_rate: float | None = None,
-    n_channels: int | None = None,
-) -> AudioReader:
-    """Open a sound as `adapter.open` does; one of several in a file is read by the default adapter.
-
-    Raises:
-        DecodeError: if it cannot be read.
-    """
-    reads = adapter if sound.stream is None else PyAVAudioAdapter(sound.stream)
-    return reads.open(sound.path, offset, duration, sample_rate, n_channels)
-
-
 def _reader(sample_rate: int, n_channels: int, adapter: AudioAdapter) -> Callable[[Sound], Waveform]:
     def read(sound: Sound) -> Waveform:
-        with open_sound(sound, adapter, sample_rate=sample_rate, n_channels=n_channels) as reader:
+        with sound.adapter(adapter).open(sound.path, sample_rate=sample_rate, n_channels=n_channels) as reader:
             waveform = np.concatenate(list(reader.blocks()))
             if reader.source_sample_rate != sample_rate:
                 rates = reader.source_sample_rate, sample_rate

@@ -9,6 +9,7 @@ from typer import Argument, BadParameter, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
 from spleeter.cli.interruption import Interruption
+from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
 from spleeter.cli.progress import counting
 from spleeter.cli.sound import wrong_usage
 from spleeter.utils.logging import logger
@@ -32,11 +33,6 @@ _ConfigurationOption: TypeAlias = Annotated[
         help="JSON file, or spleeter:NAME, that says which stems a song has.",
     ),
 ]
-_AdapterOption: TypeAlias = Annotated[
-    str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the songs' files.")
-]
-_VerboseOption: TypeAlias = Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")]
-_DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
 
 
 @app.command(no_args_is_help=True)
@@ -69,8 +65,8 @@ def make(
         ),
     ] = None,
     force: Annotated[bool, Option("--force", help="Replace lists that exist.")] = False,
-    adapter: _AdapterOption = _DEFAULT_ADAPTER,
-    verbose: _VerboseOption = False,
+    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
+    verbose: VerboseOption = False,
 ) -> None:
     """Make a list of songs out of a folder of tracks with their stems.
 
@@ -123,18 +119,9 @@ def check(
         ),
     ] = None,
     params_filename: _ConfigurationOption = "spleeter:2stems",
-    data: Annotated[
-        Path | None,
-        Option(
-            "--data",
-            "-d",
-            metavar="FOLDER",
-            help="Folder that the paths in the lists start from.",
-            show_default="the folder of each list",
-        ),
-    ] = None,
-    adapter: _AdapterOption = _DEFAULT_ADAPTER,
-    verbose: _VerboseOption = False,
+    data: DataOption = None,
+    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
+    verbose: VerboseOption = False,
 ) -> None:
     """Check lists of songs and all their files, as a training does before its first step.
 
@@ -195,10 +182,9 @@ def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAd
 
 def _tell(problems: list[Problem]) -> bool:
     """Tell of problems; whether there are errors among them."""
-    from spleeter.training.problems import Severity, tell
+    from spleeter.training.problems import tell
 
-    tell(problems)
-    if errors := sum(problem.severity is Severity.ERROR for problem in problems):
+    if errors := tell(problems):
         logger.error("%d problem%s in all", errors, "" if errors == 1 else "s")
     return errors > 0
 

@@ -10,6 +10,7 @@ from typer import Exit, Option, echo
 
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
+from spleeter.cli.options import DEFAULT_ADAPTER, ReadingAdapterOption, VerboseOption
 from spleeter.cli.progress import BatchProgress, fetch_model
 from spleeter.cli.sound import (
     BandwidthOption,
@@ -38,9 +39,7 @@ def evaluate(
             help="Tracks with their stems: musdb18, musdb18-HQ, or folders with a sound file for each stem.",
         ),
     ],
-    adapter: Annotated[
-        str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the tracks' files.")
-    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
     output_path: Annotated[
         Path,
         Option(
@@ -78,7 +77,7 @@ def evaluate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     audio: Annotated[bool, Option("--audio/--no-audio", help="Keep the separated stems, as wav.")] = True,
-    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Separate tracks whose stems are known, and score the results by BSS Eval v4, SDR and SI-SDR.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
+from spleeter.cli.options import VerboseOption
 from spleeter.cli.progress import download_bar
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _NAME = "2stems, 4stems, 5stems, or another model of the release."
 
 @app.callback()
 def _main(
-    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """List, download, verify and convert the pretrained models."""
     configure_messages(verbose)

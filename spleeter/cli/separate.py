@@ -12,6 +12,7 @@ from typer import Argument, BadParameter, Exit, Option, echo
 from spleeter.audio.codec import Codec
 from spleeter.cli.console import configure_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
+from spleeter.cli.options import DEFAULT_ADAPTER, VerboseOption
 from spleeter.cli.progress import BatchProgress, fetch_model
 from spleeter.cli.sound import (
     BandwidthOption,
@@ -45,7 +46,7 @@ def separate(
     ] = None,
     adapter: Annotated[
         str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads and writes sound.")
-    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    ] = DEFAULT_ADAPTER,
     bitrate: Annotated[str, Option("--bitrate", "-b", metavar="RATE", help="Bit rate of lossy outputs.")] = "128k",
     codec: Annotated[Codec, Option("--codec", "-c", case_sensitive=False, help="Format of the outputs.")] = Codec.WAV,
     duration: Annotated[
@@ -128,7 +129,7 @@ def separate(
     skip_existing: Annotated[
         bool, Option("--skip-existing", help="Leave songs alone whose outputs are all there.")
     ] = False,
-    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Separate songs into stems.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Exit, Option, echo
 
 from spleeter.cli.console import configure_messages, silence_messages, tell_on_terminal
 from spleeter.cli.interruption import Interruption
+from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
 from spleeter.cli.progress import fetch_model
 from spleeter.cli.sound import DeviceOption, PrecisionOption, wrong_usage
 from spleeter.cli.training_progress import TrainingProgress
@@ -26,19 +26,8 @@ def train(
             help="JSON file that says what to train, with which songs, and where to.",
         ),
     ],
-    data: Annotated[
-        Path | None,
-        Option(
-            "--data",
-            "-d",
-            metavar="FOLDER",
-            help="Folder that the paths in the lists of songs start from.",
-            show_default="the folder of each list",
-        ),
-    ] = None,
-    adapter: Annotated[
-        str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the songs' files.")
-    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    data: DataOption = None,
+    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
     start_from: Annotated[
         str | None,
         Option(
@@ -62,7 +51,7 @@ def train(
     skip_bad: Annotated[
         bool, Option("--skip_bad", help="Leave out songs with problems, rather than not start.")
     ] = False,
-    verbose: Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train a model, or go on with one: whatever was saved in its model_dir is taken up again.
 

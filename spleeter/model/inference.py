@@ -163,6 +163,14 @@ class _Up(nn.Module):
         return normed
 
 
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift (channels,) of a batch norm whose statistics are fixed."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return scale, norm.bias - scale * norm.running_mean
+
+
 class _Affine(nn.Module):
     """A batch norm whose statistics are fixed, as the map x -> scale · x + shift of each channel."""
 
@@ -171,11 +179,9 @@ class _Affine(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        scale, shift = affine(norm)
         self.register_buffer("scale", scale[:, None, None])
-        self.register_buffer("shift", (norm.bias - scale * norm.running_mean)[:, None, None])
+        self.register_buffer("shift", shift[:, None, None])
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.addcmul(self.shift, self.scale, x, out=out)

@@ -18,7 +18,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
-from spleeter.model.inference import BLOCK, doubling_by_blocks, head_by_blocks, is_usual
+from spleeter.model.inference import BLOCK, affine, doubling_by_blocks, head_by_blocks, is_usual
 
 _PART = 1 << 17
 """Numbers of a tensor that are worked on at once: with the others at hand they fill the caches of two cores."""
@@ -65,13 +65,13 @@ def _logits(network: UNet, x: Tensor) -> Tensor:
     *ups, last = cast("list[Up]", list(network.decoder))
     for up in ups:
         x = functional.conv_transpose2d(x, _turned(up.conv.weight), up.conv.bias, 2, 2, output_padding=1)
-        x = _joined(skips.pop(), x, *_affine(up.norm), _kind(up.activation))
+        x = _joined(skips.pop(), x, *affine(up.norm), _kind(up.activation))
     return _tail(last, network.head, x)
 
 
 def _down(layer: Down, x: Tensor) -> Tensor:
     if layer.norm is not None and layer.activation is not None:
-        x = _normed(x, *_affine(layer.norm), _kind(layer.activation))
+        x = _normed(x, *affine(layer.norm), _kind(layer.activation))
     return functional.conv2d(x, _turned(layer.conv.weight), layer.conv.bias, stride=2, padding=2)
 
 
@@ -80,7 +80,7 @@ def _tail(last: Up, head: nn.Conv2d, x: Tensor) -> Tensor:
     bias, head_bias = cast(Tensor, last.conv.bias), cast(Tensor, head.bias)
     x = functional.conv2d(x, doubling_by_blocks(last.conv.weight), bias.expand(BLOCK**2), stride=2, padding=1)
     x = last.activation(_in_order(x))
-    scale, shift = _affine(last.norm)
+    scale, shift = affine(last.norm)
     blocks = _in_order((x * scale + shift).flip(-2, -1))
     kernel = head_by_blocks(head.weight)
     blocks = _in_order(functional.conv2d(blocks, kernel, head_bias.repeat_interleave(BLOCK**2), padding=1))
@@ -91,13 +91,6 @@ def _tail(last: Up, head: nn.Conv2d, x: Tensor) -> Tensor:
 
 def _turned(kernel: Tensor) -> Tensor:
     return kernel.flip(-2, -1)
-
-
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift of a norm with fixed statistics."""
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    scale = norm.weight / (variance + norm.eps).sqrt()
-    return scale, norm.bias - scale * mean
 
 
 # The functions and their gradients.

@@ -125,12 +125,11 @@ class Excerpts:
             gain, swap = change.gains[stem], change.swaps[stem]
             self._read(excerpt, stem, segment.starts[stem], stems[stem, ::-1] if swap else stems[stem], gain)
         song, _ = self._places[segment.excerpts[0]]
-        has_own = song.shape[1] > self.n_stems and not segment.is_remix
-        if has_own:
-            self._read(segment.excerpts[0], self.n_stems, segment.starts[0], mixture)
-        if not has_own:
+        if song.shape[1] == self.n_stems or segment.is_remix:
             np.sum(stems, axis=0, out=mixture)
-        elif not change.keeps_stems:
+            return
+        self._read(segment.excerpts[0], self.n_stems, segment.starts[0], mixture)
+        if not change.keeps_stems:
             mixture += stems.sum(axis=0) - self._unchanged(segment)
 
     def song_of(self, segment: Segment) -> str:

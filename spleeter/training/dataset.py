@@ -16,7 +16,7 @@ from spleeter.training.excerpts import ExcerptCache, SongExcerpts
 from spleeter.training.inspection import Inspection, shared_songs
 from spleeter.training.lists import SongList, lists_of
 from spleeter.training.manifest import Song, read
-from spleeter.training.problems import Problem, Severity, tell, usable
+from spleeter.training.problems import Problem, tell, usable
 from spleeter.training.watcher import Watcher
 
 
@@ -36,11 +36,11 @@ class DataSet:
 def prepare(
     configuration: Configuration,
     stack: ExitStack,
-    data: Path | None = None,
-    adapter: AudioAdapter | None = None,
-    skip_bad: bool = False,
-    n_processes: int = 1,
-    watcher: Watcher | None = None,
+    data: Path | None,
+    adapter: AudioAdapter | None,
+    skip_bad: bool,
+    n_processes: int,
+    watcher: Watcher,
 ) -> DataSet:
     """Have all songs inspected and their excerpts at hand. Everything that is wrong is logged, before it fails.
 
@@ -56,7 +56,6 @@ def prepare(
     Raises:
         DatasetError: if there is no list, songs have problems, none is left, or a cache cannot be written.
     """
-    watcher = watcher or Watcher()
     lists = lists_of(configuration)
     if n_processes > 1 and not all(each.cache for each in lists):
         raise DatasetError("several processes share the excerpts: set training_cache and validation_cache")
@@ -69,8 +68,7 @@ def prepare(
         problems += found
     training, validation = made[0], made[1] if len(made) > 1 else []
     problems += shared_songs(_inspected(training), _inspected(validation))
-    tell(problems)
-    if (n_errors := sum(problem.severity is Severity.ERROR for problem in problems)) and not skip_bad:
+    if (n_errors := tell(problems)) and not skip_bad:
         raise DatasetError(f"{n_errors} problems, listed above: mend them, or leave those songs out (--skip_bad)")
     good = usable((song.song.place for song in training), problems)
     return _data_set(configuration, [song for song in training if song.song.place in good], validation)

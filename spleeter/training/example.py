@@ -30,18 +30,17 @@ class Example:
 
 @torch.no_grad()
 def example(batch: Batch, trainer: Trainer, configuration: Configuration) -> Example:
-    """Separate the first segment of a batch, as a separation without overlap would."""
-    first = Batch(batch.mixtures[:1], batch.stems[:, :1], batch.segments[:1], batch.songs[:1])
-    mixtures, _ = features(first, configuration, trainer.device)
+    """Separate a batch of one segment, as a separation without overlap would."""
+    mixtures, _ = features(batch, configuration, trainer.device)
     estimates = trainer.estimates(mixtures)[:, 0].cpu()  # (stems, channels, T, F)
     masks = ratio_masks(estimates, configuration.separation_exponent)
-    spectra = stft(first.mixtures[0], configuration.frame_length, configuration.frame_step)[:, : configuration.T]
+    spectra = stft(batch.mixtures[0], configuration.frame_length, configuration.frame_step)[:, : configuration.T]
     extension = configuration.mask_extension
     sounds = [_sound(apply_mask(mask, spectra, extension), configuration) for mask in masks]
     names = (configuration.mix_name, *configuration.instrument_list)
     return Example(
         dict(zip(names, [mixtures[0].cpu(), *estimates], strict=True)),
-        dict(zip(names, [first.mixtures[0], *sounds], strict=True)),
+        dict(zip(names, [batch.mixtures[0], *sounds], strict=True)),
     )
 
 

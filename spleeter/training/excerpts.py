@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
 from spleeter.errors import DatasetError
-from spleeter.tracks import Sound, open_sound
+from spleeter.tracks import Sound
 from spleeter.training.inspection import Inspection, inspect
 from spleeter.training.manifest import Song
 from spleeter.training.problems import Problem, Severity
@@ -144,20 +144,22 @@ class ExcerptCache:
             self._folder.mkdir(parents=True, exist_ok=True)
             progress = progress or (lambda done, total: None)
             with self._locked(lambda: progress(0, len(songs))):
-                self._remove_all_but(songs)
-                return self._build(songs, progress)
+                keys = [self._key(song) for song in songs]
+                self._remove_all_but(keys)
+                return self._build(list(zip(songs, keys, strict=True)), progress)
         except OSError as error:
             raise DatasetError(
                 f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
             ) from error
 
-    def _build(self, songs: Sequence[Song], progress: Progress) -> tuple[list[SongExcerpts], list[Problem]]:
-        results = in_parallel(self._have, songs, progress)
+    def _build(
+        self, keyed: Sequence[tuple[Song, str]], progress: Progress
+    ) -> tuple[list[SongExcerpts], list[Problem]]:
+        results = in_parallel(lambda pair: self._have(*pair), keyed, progress)
         return [made for made, _ in results if made], [problem for _, found in results for problem in found]
 
-    def _have(self, song: Song) -> tuple[SongExcerpts | None, list[Problem]]:
+    def _have(self, song: Song, key: str) -> tuple[SongExcerpts | None, list[Problem]]:
         """A song's excerpts, out of the cache or made now; None if its problems are too grave."""
-        key = self._key(song)
         if (there := self._load(song, key)) is not None:
             return there
         inspection, problems = inspect(song, self._configuration, self._adapter)
@@ -191,7 +193,7 @@ class ExcerptCache:
         waveforms = []
         for part in parts:
             settings = start, self._cut.seconds, self._configuration.sample_rate, self._configuration.n_channels
-            with open_sound(part, self._adapter, *settings) as reader:
+            with part.adapter(self._adapter).open(part.path, *settings) as reader:
                 waveforms.append(np.concatenate(list(reader.blocks())))
         n_samples = min(map(len, waveforms))
         total: Waveform = np.sum([waveform[:n_samples] for waveform in waveforms], axis=0, dtype=np.float32)
@@ -263,9 +265,9 @@ class ExcerptCache:
         finally:
             lock.release()
 
-    def _remove_all_but(self, songs: Sequence[Song]) -> None:
-        """Remove what is in the folder and of no use to these songs, but nothing that is not the cache's own."""
-        useful = {f"{self._key(song)}{ending}" for song in songs for ending in (".npy", ".json")}
+    def _remove_all_but(self, keys: Iterable[str]) -> None:
+        """Remove all files that have other keys, but nothing that is not the cache's own."""
+        useful = {f"{key}{ending}" for key in keys for ending in (".npy", ".json")}
         stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name not in useful]
         for path in stale:
             path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 from spleeter.audio.failures import reason
-from spleeter.audio.partial import PartialFile
+from spleeter.audio.partial import write_whole
 from spleeter.errors import EncodeError, TrainingError
 from spleeter.utils.names import display_name
 
@@ -106,13 +106,7 @@ def _rewrite(path: Path, step: int) -> None:
     rows = ([figure.step, figure.set, figure.name, repr(figure.value)] for figure in kept)
     content = _lines([_COLUMNS]) + _lines(rows)
     with writing(path):
-        file = PartialFile(path)
-        try:
-            file.write(content)
-            file.close()
-            file.commit()
-        finally:
-            file.discard()
+        write_whole(path, content)
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> bytes:

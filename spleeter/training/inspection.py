@@ -11,7 +11,7 @@ import numpy as np
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
 from spleeter.errors import SpleeterError
-from spleeter.tracks import Sound, open_sound
+from spleeter.tracks import Sound
 from spleeter.training.manifest import Song
 from spleeter.training.problems import Problem, Severity
 from spleeter.utils.names import display_name
@@ -111,7 +111,7 @@ def inspect_all(
 def _listen(sound: Sound, adapter: AudioAdapter) -> _Found:
     """Decode a file. Raises DecodeError if it cannot be, or holds samples that are no numbers."""
     digest, n_samples, peak = blake2b(digest_size=16), 0, 0.0
-    with open_sound(sound, adapter) as reader:
+    with sound.adapter(adapter).open(sound.path) as reader:
         for block in reader.blocks():
             n_samples += len(block)
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
@@ -143,13 +143,9 @@ def _complaints(
 def _complaints_of_length(
     song: Song, found: Mapping[str, list[_Found]], configuration: Configuration
 ) -> Iterator[tuple[Severity, str]]:
-    lengths = {
-        name: (min(part.seconds for part in parts), max(part.seconds for part in parts))
-        for name, parts in found.items()
-    }
-    shortest, longest = min(low for low, _ in lengths.values()), max(high for _, high in lengths.values())
+    shortest, longest = _seconds(found), max(part.seconds for parts in found.values() for part in parts)
     if longest - shortest > _LENGTHS_MAY_DIFFER:
-        told = ", ".join(f"{name} {low:.2f}" for name, (low, _) in lengths.items())
+        told = ", ".join(f"{name} {min(part.seconds for part in parts):.2f}" for name, parts in found.items())
         yield Severity.ERROR, f"its files differ in length: {told} s; are they of one song?"
     elif song.duration is not None and song.duration > shortest + _DURATION_MAY_DIFFER:
         yield Severity.ERROR, f"its duration is listed as {song.duration:g} s, but it is {shortest:.2f} s long"

@@ -40,8 +40,8 @@ class Problem:
         return f"{self.place}: {self.what}"
 
 
-def tell(problems: Iterable[Problem]) -> None:
-    """Log what is wrong, errors first; of songs that are left out also how many there are."""
+def tell(problems: Iterable[Problem]) -> int:
+    """Log what is wrong, errors first, with the number of songs that are left out; returns that of the errors."""
     problems = list(problems)
     errors, discarded, warnings = (
         [problem for problem in problems if problem.severity is severity] for severity in Severity
@@ -52,6 +52,7 @@ def tell(problems: Iterable[Problem]) -> None:
         logger.warning("%d song%s left out:", n_songs, " is" if n_songs == 1 else "s are")
         _tell_some(discarded, logger.warning)
     _tell_some(warnings, logger.warning)
+    return len(errors)
 
 
 def _tell_some(problems: list[Problem], log: Callable[[str], None]) -> None:

@@ -16,14 +16,12 @@ from torch import Tensor
 
 from spleeter.errors import TrainingError
 from spleeter.training.heatmap import heatmap, powers
-from spleeter.training.history import HISTORY_FILE, Figure, History, read_history, writing
+from spleeter.training.history import HISTORY_FILE, History, writing
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
 if TYPE_CHECKING:  # it need not be installed
     from torch.utils.tensorboard import SummaryWriter
-
-__all__ = ["HISTORY_FILE", "Figure", "Summaries", "read_history"]
 
 _FLUSH_SECONDS = 30
 """How much of TensorBoard's files a training that is killed may lose."""

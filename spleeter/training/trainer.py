@@ -108,8 +108,7 @@ class Trainer:
     def estimates(self, mixtures: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> those of the stems, in front."""
         self.network.eval()
-        with self._autocast():
-            return self.network(mixtures).float()  # type: ignore[no-any-return]
+        return self._forward(mixtures)
 
     def _backward(self, batch: Batch, part: int) -> Tensor:
         """Add a part's gradients to those there are; returns its share of the loss of each stem."""
@@ -124,9 +123,14 @@ class Trainer:
 
     def _losses(self, batch: Batch) -> Tensor:
         mixtures, targets = features(batch, self._configuration, self.device)
-        with self._autocast():
-            estimates = self._parallel(mixtures) if self.network.training else self._form(mixtures)
-        return stem_losses(estimates.float(), targets, self._configuration.loss_type)
+        return stem_losses(self._forward(mixtures), targets, self._configuration.loss_type)
+
+    def _forward(self, mixtures: Tensor) -> Tensor:
+        """The stems' magnitudes, in float32."""
+        form = self._parallel if self.network.training else self._form
+        with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
+            estimates: Tensor = form(mixtures)
+        return estimates.float()
 
     def _told(self, losses: Tensor, batch: Batch) -> list[float]:
         """Losses over all processes, if they are numbers."""
@@ -139,9 +143,6 @@ class Trainer:
             f"the loss of step {self.n_steps + 1} is not a number: {where}; what was saved before is as it was. "
             "Try a smaller learning_rate, or check those songs"
         )
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
     def _seed(self) -> int:
         """Of what a network draws in this step, such as dropouts."""

@@ -13,7 +13,8 @@ import torch
 
 from spleeter.errors import TrainingError
 from spleeter.training.heatmap import MOST_ROWS, heatmap, powers
-from spleeter.training.summaries import HISTORY_FILE, Figure, Summaries, read_history
+from spleeter.training.history import HISTORY_FILE, Figure, read_history
+from spleeter.training.summaries import Summaries
 
 LOSSES = {"vocals": 0.125, "drums": 0.25}
 

@@ -12,6 +12,7 @@ norm belongs to the layer after, and the deepest convolution needs none.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -183,7 +184,8 @@ def _unets(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSh
         raise ModelError(f"a U-Net halves T and F six times: {shape.T} and {shape.F} must be divisible by {factor}")
     conv_activation = _activation(params.get("conv_activation") or "LeakyReLU")
     deconv_activation = _activation(params.get("deconv_activation") or "ReLU")
-    norm = nn.BatchNorm2d if params.get("batch_statistics") else FixedNorm
+    kind = nn.BatchNorm2d if params.get("batch_statistics") else FixedNorm
+    norm = partial(kind, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
     dropout = params.get("dropout") or 0.0
     networks = [
         _unet(shape.n_channels, n_filters, conv_activation, deconv_activation, norm, dropout) for _ in instruments
@@ -196,18 +198,15 @@ def _unet(
     n_filters: Sequence[int],
     conv_activation: Callable[[], nn.Module],
     deconv_activation: Callable[[], nn.Module],
-    norm: type[nn.BatchNorm2d],
+    norm: Callable[[int], nn.BatchNorm2d],
     dropout: float,
 ) -> UNet:
-    def _norm(n_features: int) -> nn.BatchNorm2d:
-        return norm(n_features, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
-
     encoder = [Down(SameConv2d(n_channels, n_filters[0]))]
-    encoder += [Down(SameConv2d(n, m), _norm(n), conv_activation()) for n, m in pairwise(n_filters)]
+    encoder += [Down(SameConv2d(n, m), norm(n), conv_activation()) for n, m in pairwise(n_filters)]
     n_outputs = [*reversed(n_filters[:-1]), 1]
     n_inputs = [n_filters[-1], *(2 * n for n in n_outputs[:-1])]  # twice: a skip of the same size is put beside
     decoder = [
-        Up(SameConvTranspose2d(n, m), deconv_activation(), _norm(m), dropout if depth < _N_DROPOUTS else 0.0)
+        Up(SameConvTranspose2d(n, m), deconv_activation(), norm(m), dropout if depth < _N_DROPOUTS else 0.0)
         for depth, (n, m) in enumerate(zip(n_inputs, n_outputs, strict=True))
     ]
     head = nn.Conv2d(n_outputs[-1], n_channels, kernel_size=4, dilation=2, padding=3)
