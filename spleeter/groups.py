@@ -43,17 +43,21 @@ class Group:
 
     `chunk` (channels, samples), on the host, reaches over all the frames of the segments that begin in them; `carry`
     is what the group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on
-    a CPU.
+    a CPU. Of a silent group all samples are zeros.
     """
 
     chunk: Tensor
     carry: Carry
     n_hops: int
     n_threads: int
+    is_silent: bool = False
 
 
 Separated: TypeAlias = tuple[Tensor, Carry]
-"""A group's complete samples (stems, channels, samples), and what it leaves over for the next group."""
+"""A group's complete samples (stems, channels, samples), and what it leaves over for the next group.
+
+The channels of a sample lie side by side, as whoever takes them wants them.
+"""
 
 HOPS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 8}
 """How much of a song is computed at once, by the kind of device: a hop is a segment less what overlaps the next."""
@@ -114,11 +118,16 @@ class GroupSeparator:
         """Separate groups."""
         if torch.get_num_threads() != groups[0].n_threads:  # it is set for each thread on its own
             torch.set_num_threads(groups[0].n_threads)
+        sounding = iter(self._separated([group for group in groups if not group.is_silent]))
+        return [self._faded_out(group) if group.is_silent else next(sounding) for group in groups]
+
+    def _separated(self, groups: Sequence[Group]) -> list[Separated]:
+        """Separate groups that sound."""
         self._wait_for_room()
         heard: list[list[_Heard]] = [[] for _ in groups]
         ahead = [group.carry.estimates for group in groups]
         size = HOPS_AT_ONCE[self._device.type]
-        for first in range(0, max(group.n_hops for group in groups), size):
+        for first in range(0, max((group.n_hops for group in groups), default=0), size):
             numbers = [number for number, group in enumerate(groups) if first < group.n_hops]
             chunks = [self._part(groups[number], first, size) for number in numbers]
             parts = self._heard(chunks, [ahead[number] for number in numbers])
@@ -138,12 +147,13 @@ class GroupSeparator:
         shape = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
         return Carry(samples, torch.zeros(shape, device=self._device))
 
-    def faded_out(self, carry: Carry, n_hops: int) -> Separated:
+    def _faded_out(self, group: Group) -> Separated:
         """Hops of digital silence: their stems are what is carried into them, and then silent."""
-        n_complete = n_hops * self._tiling.hop * self._configuration.frame_step
-        samples = pad(carry.samples, (0, n_complete))
-        stems = self._with_rest(samples.new_zeros(samples.shape[1:]), samples)
-        return stems[..., :n_complete], Carry(samples[..., n_complete:], torch.zeros_like(carry.estimates))
+        n_complete = group.n_hops * self._tiling.hop * self._configuration.frame_step
+        samples = pad(group.carry.samples, (0, n_complete))
+        stems = self._interleaved(samples.new_zeros(samples.shape[1:]), samples)
+        left_over = Carry(samples[..., n_complete:], torch.zeros_like(group.carry.estimates))
+        return stems[:, :n_complete].transpose(-1, -2), left_over
 
     def _wait_for_room(self) -> None:
         while len(self._launched) >= _LAUNCHES_AHEAD:
@@ -205,16 +215,24 @@ class GroupSeparator:
                 inverse_stft(stem, left, self._configuration.frame_step)
                 for stem, left in zip(stems, left_over, strict=True)
             ]
-            complete, left_over = (torch.stack(tensors) for tensors in zip(*synthesised, strict=True))
-            samples.append(self._with_rest(part.chunk, complete))
-        return torch.cat(samples, dim=-1) if len(samples) > 1 else samples[0], Carry(left_over, ahead)
+            complete, ends = zip(*synthesised, strict=True)
+            left_over = torch.stack(ends)
+            samples.append(self._interleaved(part.chunk, complete))
+        stems = torch.cat(samples, dim=1) if len(samples) > 1 else samples[0]
+        return stems.transpose(-1, -2), Carry(left_over, ahead)
 
-    def _with_rest(self, mixture: Tensor, stems: Tensor) -> Tensor:
-        """The stems, and if it is not synthesised, what they leave of the mixture as the last one."""
-        if not self._last_is_rest:
-            return stems
-        rest = mixture[:, : stems.shape[-1]] - stems.sum(dim=0)
-        return torch.cat([stems, rest[None]])
+    def _interleaved(self, mixture: Tensor, synthesised: Iterable[Tensor]) -> Tensor:
+        """All stems (stems, samples, channels), from those (channels, samples) that are synthesised.
+
+        If the last one is not, it is what the others leave of the mixture.
+        """
+        stems = list(synthesised)
+        if self._last_is_rest:
+            rest = mixture[:, : stems[0].shape[-1]] - stems[0]
+            for stem in stems[1:]:
+                rest -= stem
+            stems.append(rest)
+        return torch.stack([stem.transpose(-1, -2) for stem in stems])
 
     def _masks(self, estimates: Tensor) -> Tensor:
         return soft_masks(estimates) if self._mwf else ratio_masks(estimates, self._configuration.separation_exponent)

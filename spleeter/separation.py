@@ -11,9 +11,10 @@ Nothing grows with the length: one group of frames and the overlap to the next i
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from spleeter.configuration import Configuration
 from spleeter.groups import HOPS_AT_ONCE, Group, GroupSeparator, Separated
@@ -96,14 +97,11 @@ class Separation:
         carry = self._separator.empty_carry()
         n_threads = torch.get_num_threads()
         for chunk, n_hops, n_new in self._groups(blocks):
-            if chunk.any():
-                stems, carry = self._computed(Group(chunk, carry, n_hops, n_threads))
-            else:
-                stems, carry = self._separator.faded_out(carry, n_hops)
+            stems, carry = self._computed(Group(torch.from_numpy(chunk), carry, n_hops, n_threads, not chunk.any()))
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
-                yield SeparatedBlock(chunk[:, span], stems[..., span])
+                yield SeparatedBlock(torch.from_numpy(chunk[:, span]), stems[..., span])
 
     def _computed(self, group: Group) -> Separated:
         """Have a group separated by the thread that computes."""
@@ -120,30 +118,34 @@ class Separation:
         frames = n_hops * self._tiling.hop + self._tiling.n_ahead
         return chunk_length(frames, self.configuration.frame_length, self.configuration.frame_step)
 
-    def _groups(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, int]]:
+    # What is done outside the thread that computes is done by numpy. torch would start as many threads here as it
+    # computes with there, and wherever there are two such teams, OpenMP lets both sleep whenever they wait.
+
+    def _groups(self, blocks: Iterable[Tensor]) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
         """Regroup blocks into chunks for whole groups of hops; with each its hops, and how many samples are due.
 
-        A chunk reaches over all frames of the hops' segments, so it repeats the end of the chunk before it.
+        A chunk (channels, samples) reaches over all frames of the hops' segments, so it repeats the end of the chunk
+        before it.
         """
         advance = self._group_size * self._tiling.hop * self.configuration.frame_step
         reach = self._reach(self._group_size)
         n_waiting = self.configuration.frame_length
-        waiting = [torch.zeros((self.configuration.n_channels, n_waiting))]
+        waiting = [np.zeros((self.configuration.n_channels, n_waiting), np.float32)]
         received = 0
         for block in blocks:
             received += block.shape[-1]
-            waiting.append(block.float())
+            waiting.append(block.numpy().astype(np.float32, copy=False))
             n_waiting += block.shape[-1]
             if n_waiting >= reach:
-                buffer = torch.cat(waiting, dim=-1)
+                buffer = np.concatenate(waiting, axis=-1)
                 while buffer.shape[-1] >= reach:
                     yield buffer[:, :reach], self._group_size, advance
                     buffer = buffer[:, advance:]
                 waiting, n_waiting = [buffer], buffer.shape[-1]
         if received:
-            yield from self._last_groups(torch.cat(waiting, dim=-1))
+            yield from self._last_groups(np.concatenate(waiting, axis=-1))
 
-    def _last_groups(self, buffer: Tensor) -> Iterator[tuple[Tensor, int, int]]:
+    def _last_groups(self, buffer: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
         """The end of the waveform, with zeros up to the end of the last segment."""
         length, step, hop = self.configuration.frame_length, self.configuration.frame_step, self._tiling.hop
         n_left = buffer.shape[-1]
@@ -152,4 +154,5 @@ class Separation:
             n_now = min(self._group_size, n_hops - first)
             start, reach = first * hop * step, self._reach(n_now)
             chunk = buffer[:, start : start + reach]
-            yield pad(chunk, (0, reach - chunk.shape[-1])), n_now, min(n_now * hop * step, n_left - start)
+            missing = reach - chunk.shape[-1]
+            yield np.pad(chunk, [(0, 0), (0, missing)]), n_now, min(n_now * hop * step, n_left - start)

@@ -114,13 +114,16 @@ class Separator:
         with self._loading:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
-                network = load_network(folder, self.configuration)
-                quality = self.quality
-                tiling = Tiling.of(self.configuration.T, quality.overlap, quality.shifts)
-                self._loaded = Separation(
-                    self.configuration, network, self.device, quality.mwf, self._dtype, tiling, self._exact
-                )
+                # In a thread that ends with it, and with it the threads that torch starts there to compute with:
+                # where there are others besides those that separate, these are slower (separation.py).
+                with ThreadPoolExecutor(1) as passing:
+                    self._loaded = passing.submit(self._load, folder).result()
                 logger.debug("model %s loaded on %s", folder, self.device)
+
+    def _load(self, folder: Path) -> Separation:
+        network, quality = load_network(folder, self.configuration), self.quality
+        tiling = Tiling.of(self.configuration.T, quality.overlap, quality.shifts)
+        return Separation(self.configuration, network, self.device, quality.mwf, self._dtype, tiling, self._exact)
 
     @property
     def _separation(self) -> Separation:

@@ -22,9 +22,9 @@ class HostCopies:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def start(self, tensor: Tensor) -> Callable[[], npt.NDArray[np.float32]]:
-        """Begin to copy; the returned function waits for the copy, contiguous in memory, and gives it."""
+        """Begin to copy; the returned function waits for the copy and gives it."""
         if self._stream is None:
-            return lambda: tensor.contiguous().cpu().numpy()
+            return lambda: tensor.cpu().numpy()
         self._stream.wait_stream(torch.cuda.current_stream(tensor.device))
         with torch.cuda.stream(self._stream):
             copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)

@@ -266,7 +266,7 @@ def test_songs_that_go_through_the_network_together_come_out_as_alone() -> None:
     songs = [noise(n_samples, seed) for seed, n_samples in enumerate([SEGMENT // 2, 3 * SEGMENT, 2 * SEGMENT])]
     carry, n_threads = separator._separator.empty_carry(), torch.get_num_threads()
     chunks = [chunk for song in songs for chunk, _, _ in separator._groups([song])]
-    groups = [Group(chunk, carry, 1, n_threads) for chunk in chunks]
+    groups = [Group(torch.from_numpy(chunk), carry, 1, n_threads) for chunk in chunks]
     assert len(groups) > 5
     together = separator._separator(groups)
     for group, (stems, carry) in zip(groups, together, strict=True):

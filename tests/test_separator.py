@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -505,3 +508,20 @@ def test_half_precision_is_near_and_not_the_same(tiny_model: Path, music: Wavefo
 def test_unknown_precision(tiny_model: Path) -> None:
     with pytest.raises(DeviceError, match="unknown precision 'half': choose float32, bfloat16, float16"):
         Separator(str(tiny_model), precision="half")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux lists them")
+def test_one_team_of_threads_computes(tiny_model: Path) -> None:
+    """Where the calling thread had a team of its own too, OpenMP would let both sleep between any two operators."""
+    code = f"""
+        import os, numpy, torch
+        from spleeter.separator import Separator
+        count = lambda: len(os.listdir("/proc/self/task"))
+        torch.set_num_threads(2)
+        separator, before = Separator({str(tiny_model)!r}, device="cpu"), count()
+        song = numpy.random.default_rng(0).standard_normal((1 << 20, 2), numpy.float32)
+        separator.separate(numpy.concatenate([song, 0 * song, song]))
+        print(count() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2, "the thread that computes, and the one that helps it"
