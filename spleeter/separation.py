@@ -20,7 +20,6 @@ from spleeter.configuration import Configuration
 from spleeter.groups import HOPS_AT_ONCE, Group, GroupSeparator, Separated
 from spleeter.spectral.segments import Tiling
 from spleeter.spectral.stft import chunk_length, n_frames
-from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.worker import BatchWorker
 
 _SEGMENTS_OF_STATISTICS = {"exact": 4, "usual": 1}
@@ -72,8 +71,6 @@ class Separation:
         if device.type == "cuda":
             # A switch for the whole process: with TF32, 72 dB of the original's samples are left.
             torch.backends.cudnn.allow_tf32 = False
-        if device.type == "cpu":
-            keep_freed_memory()
         self._tiling = tiling or Tiling.of(configuration.T)
         n_segments = _SEGMENTS_OF_STATISTICS["exact" if exact else "usual"]
         n_wiener_hops = max(1, round(n_segments * configuration.T / self._tiling.hop))

@@ -29,6 +29,7 @@ from spleeter.separation import Separation
 from spleeter.spectral.segments import Tiling
 from spleeter.transfer import HostCopies
 from spleeter.types import AudioDescriptor, PathLike, Waveform
+from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 from spleeter.utils.prefetch import prefetch
@@ -114,6 +115,8 @@ class Separator:
         with self._loading:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+                if self.device.type == "cpu":
+                    keep_freed_memory()
                 # In a thread that ends with it, and with it the threads that torch starts there to compute with:
                 # where there are others besides those that separate, these are slower (separation.py).
                 with ThreadPoolExecutor(1) as passing:
