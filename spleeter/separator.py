@@ -160,10 +160,11 @@ class Separator:
         slices = (checked[first : first + _SLICE] for first in range(0, len(checked), _SLICE))
         separated = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
         done = 0
-        for _, stems in _telling(self._separated(slices), progress, len(checked)):
-            for name, stem in stems.items():
-                separated[name][done : done + len(stem)] = stem
-            done += len(next(iter(stems.values())))
+        with closing(prefetch(self._separated(slices), depth=1)) as blocks:
+            for _, stems in _telling(blocks, progress, len(checked)):
+                for name, stem in stems.items():
+                    separated[name][done : done + len(stem)] = stem
+                done += len(next(iter(stems.values())))
         return separated
 
     def separate_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[Waveform, Stems]]:
