@@ -6,6 +6,7 @@ samples  ->  STFT  ->  magnitudes  ->  network  ->  masks  ->  inverse STFT  -> 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeAlias
 
 import torch
@@ -43,14 +44,13 @@ class Group:
 
     `chunk` (channels, samples), on the host, reaches over all the frames of the segments that begin in them; `carry`
     is what the group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on
-    a CPU. Of a silent group all samples are zeros.
+    a CPU.
     """
 
     chunk: Tensor
     carry: Carry
     n_hops: int
     n_threads: int
-    is_silent: bool = False
 
 
 Separated: TypeAlias = tuple[Tensor, Carry]
@@ -115,11 +115,15 @@ class GroupSeparator:
 
     @torch.inference_mode()
     def __call__(self, groups: Sequence[Group]) -> list[Separated]:
-        """Separate groups."""
+        """Separate groups; those of digital silence are not computed."""
         if torch.get_num_threads() != groups[0].n_threads:  # it is set for each thread on its own
             torch.set_num_threads(groups[0].n_threads)
-        sounding = iter(self._separated([group for group in groups if not group.is_silent]))
-        return [self._faded_out(group) if group.is_silent else next(sounding) for group in groups]
+        sounding = [bool(group.chunk.any()) for group in groups]
+        separated = iter(self._separated(list(compress(groups, sounding))))
+        return [
+            next(separated) if sounds else self._faded_out(group)
+            for group, sounds in zip(groups, sounding, strict=True)
+        ]
 
     def _separated(self, groups: Sequence[Group]) -> list[Separated]:
         """Separate groups that sound."""

@@ -94,7 +94,7 @@ class Separation:
         carry = self._separator.empty_carry()
         n_threads = torch.get_num_threads()
         for chunk, n_hops, n_new in self._groups(blocks):
-            stems, carry = self._computed(Group(torch.from_numpy(chunk), carry, n_hops, n_threads, not chunk.any()))
+            stems, carry = self._computed(Group(torch.from_numpy(chunk), carry, n_hops, n_threads))
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
