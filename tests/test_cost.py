@@ -14,6 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spleeter.configuration import Configuration
 from spleeter.groups import Group, GroupSeparator
 from spleeter.model.functions import build
+from spleeter.native import amx
+from spleeter.native.steps import LANES
 from spleeter.quality import Quality
 from spleeter.spectral.segments import Tiling
 from spleeter.spectral.stft import chunk_length
@@ -77,7 +79,9 @@ def cost_of_a_hop(descriptor: str, quality: Quality | None = None, **changes: ob
 
 @pytest.fixture(scope="module")
 def two_stems() -> Cost:
-    return cost_of_a_hop("spleeter:2stems")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(amx, "is_available", lambda: False)
+        return cost_of_a_hop("spleeter:2stems")
 
 
 def test_arithmetic_of_two_stems(two_stems: Cost) -> None:
@@ -92,6 +96,27 @@ def test_memory_handed_out_for_two_stems(two_stems: Cost) -> None:
 
 def test_number_of_operators(two_stems: Cost) -> None:
     assert two_stems.n_operators < 220
+
+
+@pytest.mark.skipif(not amx.is_available(), reason="needs AMX")
+def test_two_stems_in_split_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three products for one, in steps that are nearly full; and no tensor beside what the layers give."""
+    gflop = 0.0
+    convolve = amx.Layout.convolve
+
+    def counted(self: amx.Layout, *args: Any, **kwargs: Any) -> Tensor:
+        nonlocal gflop
+        output = convolve(self, *args, **kwargs)
+        n_numbers = 2 * LANES * sum(map(len, self.steps.phases)) / self.steps.factor**2
+        gflop += 3 * 2 * n_numbers * output.numel() / 1e9
+        return output
+
+    monkeypatch.setattr(amx.Layout, "convolve", counted)
+    cost = cost_of_a_hop("spleeter:2stems")
+    assert gflop / 2 == pytest.approx(3 * 2 * (11.95 + 0.84), rel=0.03)  # for two hops
+    assert cost.mb < 245
+    assert cost.largest_mb <= 32
+    assert cost.n_operators < 160
 
 
 def test_another_stem_costs_no_more_than_the_first_two() -> None:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "spleeter"
 # room -> the rooms it may import from (besides itself). Level by level, from the ground up.
 GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
 FILES = {"audio", "model.provider", "model.tensorflow"}
-TORCH = {"device", "transfer", "spectral", "masking", "model"}
+TORCH = {"device", "transfer", "spectral", "masking", "native", "model"}
 AROUND = {"selection", "quality", "output", "pictures", "tracks"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "transfer": GROUND,
     "spectral": GROUND,
     "masking": GROUND,
-    "model": GROUND | {"model.tensorflow"},
+    "native": GROUND,
+    "model": GROUND | {"model.tensorflow", "native"},
     "selection": GROUND,
     "quality": GROUND,
     "output": GROUND | {"audio"},

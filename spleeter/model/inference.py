@@ -10,19 +10,20 @@ A prepared U-Net estimates what the network it is made from estimates, up to rou
                  which keep the processor's vectors full
     kernels      are laid out as the processor wants them, once (convolution.py)
 
-Any other network is taken as it is.
+On a processor with AMX, the convolutions are those of split.py. Any other network is taken as it is.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from spleeter.model.convolution import Convolution, channels_last, in_place
+from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_blocks, is_usual
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
-
-BLOCK = 4
-"""Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
+from spleeter.model.split import SplitUNet, is_splittable
+from spleeter.native import amx
 
 _FLOAT16_UNIT = 2.0**-8
 """What float16, which ends at 65504, counts in: sound 200 times beyond full scale then overflows in no layer."""
@@ -41,18 +42,13 @@ def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype =
     """
     network = network.eval().requires_grad_(False)
     if type(network) is MaskingNetwork and all(is_usual(stem) for stem in network.networks):
-        return PreparedUNets(network, dtype).to(device, dtype).eval()
+        stems = cast("list[UNet]", list(network.networks))
+        if device.type == "cpu" and dtype != torch.float16 and amx.is_available() and all(map(is_splittable, stems)):
+            # As fast as in bfloat16, and better.
+            return PreparedUNets(network, SplitUNet, torch.float32).eval()
+        return PreparedUNets(network, _PreparedUNet, dtype).to(device, dtype).eval()
     network = channels_last(network.to(device, dtype))
     return network if dtype == torch.float32 else _InPrecision(network, dtype).eval()
-
-
-def is_usual(network: nn.Module) -> bool:
-    """Whether it is a U-Net such as `unet` builds, rather than one of a user's that is put together otherwise."""
-    if type(network) is not UNet:
-        return False
-    head, last = network.head, network.decoder[-1]
-    geometry = head.kernel_size, head.dilation, head.padding, head.stride
-    return isinstance(last, Up) and last.conv.out_channels == 1 and geometry == ((4, 4), (2, 2), (3, 3), (1, 1))
 
 
 class _InPrecision(nn.Module):
@@ -69,13 +65,19 @@ class _InPrecision(nn.Module):
 
 
 class PreparedUNets(nn.Module):
-    """The U-Nets of a `MaskingNetwork`, prepared."""
+    """The U-Nets of a `MaskingNetwork`, prepared.
 
-    def __init__(self, network: MaskingNetwork, dtype: torch.dtype) -> None:
+    Args:
+        network: it loses its U-Nets.
+        prepare: U-Net -> magnitudes that are turned round to logits by blocks that are not, as `_PreparedUNet`.
+        dtype: what they are given.
+    """
+
+    def __init__(self, network: MaskingNetwork, prepare: Callable[[UNet], nn.Module], dtype: torch.dtype) -> None:
         super().__init__()
         self.networks = nn.ModuleList()
         while network.networks:  # each is let go as soon as it is prepared, so that one at a time is there twice
-            self.networks.append(_PreparedUNet(cast(UNet, network.networks.pop(0))))
+            self.networks.append(prepare(cast(UNet, network.networks.pop(0))))
         self._to_masks = network.to_masks
         self._dtype = dtype
         self._unit = _FLOAT16_UNIT if dtype == torch.float16 and _is_homogeneous(self) else 1.0
@@ -163,14 +165,6 @@ class _Up(nn.Module):
         return normed
 
 
-def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift (channels,) of a batch norm whose statistics are fixed."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return scale, norm.bias - scale * norm.running_mean
-
-
 class _Affine(nn.Module):
     """A batch norm whose statistics are fixed, as the map x -> scale · x + shift of each channel."""
 
@@ -210,36 +204,6 @@ class _Tail(nn.Module):
         batch, _, T, F = blocks.shape
         by_bin: Tensor = blocks.reshape(batch, self.n_channels, BLOCK, BLOCK, T, F)
         return by_bin.permute(0, 1, 4, 2, 5, 3)
-
-
-def doubling_by_blocks(weight: Tensor) -> Tensor:
-    """The kernel (inputs, 1, 5, 5) of the last doubling -> that of a convolution with stride 2 to blocks.
-
-    Input and kernel are turned round, the bins within a block are not. Bin r of a block and input j of the four
-    that reach it are 2 j - 4 - r apart, which is the place in the kernel.
-
-    Returns:
-        (4 * 4, inputs, 4, 4).
-    """
-    bin_, j, k = torch.meshgrid(torch.arange(BLOCK), torch.arange(4), torch.arange(5), indexing="ij")
-    meets = (bin_ + 4 - 2 * j == k).to(weight.dtype).to(weight.device)
-    turned = weight[:, 0].flip(-2, -1)
-    kernel = torch.einsum("rik,sjl,ckl->rscij", meets, meets, turned)
-    return kernel.flip(0, 1).flatten(0, 1)
-
-
-def head_by_blocks(weight: Tensor) -> Tensor:
-    """The kernel (channels, 1, 4, 4) of the head, with dilation 2 -> that of a convolution from blocks to blocks.
-
-    Bin r of a block and bin q of the block d - 1 further on are 4 (d - 1) + q - r apart, the kernel reaches from -3
-    to 3 in steps of 2.
-
-    Returns:
-        (channels * 4 * 4, 4 * 4, 3, 3).
-    """
-    r, q, d, k = torch.meshgrid(*(torch.arange(n) for n in (BLOCK, BLOCK, 3, 4)), indexing="ij")
-    meets = (4 * (d - 1) + q - r == 2 * k - 3).to(weight.dtype).to(weight.device)
-    return torch.einsum("rqdk,spel,ckl->crsqpde", meets, meets, weight[:, 0]).flatten(0, 2).flatten(1, 2)
 
 
 def _convolution(conv: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module | None = None) -> Convolution:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_blocks, is_usual
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
-from spleeter.model.inference import BLOCK, affine, doubling_by_blocks, head_by_blocks, is_usual
 
 _PART = 1 << 17
 """Numbers of a tensor that are worked on at once: with the others at hand they fill the caches of two cores."""

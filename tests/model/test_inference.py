@@ -12,17 +12,30 @@ from spleeter.model.functions import Builder, InputShape
 from spleeter.model.functions.blstm import blstm
 from spleeter.model.functions.unet import MaskingNetwork, UNet, softmax_unet, unet
 from spleeter.model.inference import for_inference
+from spleeter.model.split import SplitUNet
+from spleeter.native import amx
 from tests.model.golden import snr
 
 INSTRUMENTS = ("vocals", "drums", "other")
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, params=["torch", "amx"])
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds for torch's convolutions and for those of split float32."""
+    if request.param == "torch":
+        monkeypatch.setattr(amx, "is_available", lambda: False)
+    elif not amx.is_available():
+        pytest.skip("needs a processor with AMX, and an installation with a C compiler")
+
+
 both_unets = pytest.mark.parametrize("builder", [unet, softmax_unet])
 
 
 def trained(builder: Builder, params: Mapping[str, Any] | None = None, n_channels: int = 2) -> nn.Module:
     """A network with random weights, and norms whose scales have both signs."""
     torch.manual_seed(3)
-    filters = {"conv_n_filters": [4, 4, 6, 6, 8, 8]}
+    filters = {"conv_n_filters": [16, 16, 32, 32, 48, 48]}
     network = builder(INSTRUMENTS, {**filters, **(params or {})}, InputShape(n_channels, 64, 128))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -57,7 +70,7 @@ def test_unets(builder: Builder, params: Mapping[str, Any], n_channels: int) -> 
         mixture = magnitudes(batch, n_channels)
         estimates = prepared(network)(mixture)
         assert estimates.dtype == torch.float32
-        torch.testing.assert_close(estimates, network(mixture), rtol=1e-4, atol=1e-4)
+        assert snr(network(mixture).numpy(), estimates.numpy()) > 90
 
 
 @torch.inference_mode()
@@ -135,6 +148,12 @@ def test_u_nets_put_together_otherwise_are_taken_as_they_are(change: Callable[[U
     stems = [change(cast(UNet, stem)) for stem in trained(unet).get_submodule("networks").children()]
     network = MaskingNetwork(stems, torch.sigmoid).eval()
     torch.testing.assert_close(prepared(network)(magnitudes()), network(magnitudes()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{}, {"conv_n_filters": [16, 16, 16, 24, 16, 16]}])
+def test_amx_takes_u_nets_whose_channels_come_in_sixteens(change: Mapping[str, Any]) -> None:
+    (first, *_) = prepared(trained(unet, change)).get_submodule("networks").children()
+    assert isinstance(first, SplitUNet) == (amx.is_available() and not change)
 
 
 def test_nothing_is_left_to_be_trained() -> None:

@@ -1,0 +1,120 @@
+"""A U-Net for separation in split float32 (native/amx.py), where norms and activations are part of the convolutions.
+
+It works on spectra turned round, with its tail on blocks, as the one in inference.py does. Nothing is put side by
+side by copying: a convolution takes the skip and the layer before as two inputs. Only the first layer, which has too
+few inputs, is torch's.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from torch import Tensor, nn
+
+from spleeter.model.convolution import Convolution
+from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_blocks
+from spleeter.model.functions.unet import Down, UNet, Up
+from spleeter.native import amx
+from spleeter.native.steps import LANES, Geometry
+
+_HALVING = Geometry(size=5, stride=2, padding=2)
+_DOUBLING = Geometry(size=5, stride=2, padding=2, is_transposed=True)
+_TAIL = Geometry(size=4, stride=2, padding=1)
+_HEAD = Geometry(size=3, stride=1, padding=1)
+
+
+def is_splittable(unet: UNet) -> bool:
+    """Whether its channels come in sixteens, and its activations are those that can be part of a convolution."""
+    downs, ups = cast("list[Down]", list(unet.encoder)), cast("list[Up]", list(unet.decoder))
+    activations = [down.activation for down in downs[1:]] + [up.activation for up in ups]
+    is_known = all(activation is not None and amx.is_known(activation) for activation in activations)
+    return is_known and all(down.conv.out_channels % LANES == 0 for down in downs)
+
+
+class _Before(NamedTuple):
+    """What an input goes through: activation(scale · x + shift), by channel."""
+
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+    activation: nn.Module = nn.Identity()
+
+
+_NOTHING = _Before()
+
+
+class SplitUNet(nn.Module):
+    """A U-Net that is usual and splittable, from magnitudes that are turned round to logits that are not."""
+
+    def __init__(self, unet: UNet) -> None:
+        super().__init__()
+        first, *downs = cast("list[Down]", list(unet.encoder))
+        *ups, last = cast("list[Up]", list(unet.decoder))
+        self.first = Convolution(first.conv.weight.flip(-2, -1), first.conv.bias, stride=2, padding=2)
+        self.downs = [_down(layer) for layer in downs]
+        self.ups = [_up(layer, above) for layer, above in zip(ups, [None, *ups], strict=False)]
+        self.tail, self.head = _tail(last, ups[-1]), _head(unet.head, last)
+        self._n_channels = unet.head.out_channels
+
+    def forward(self, turned: Tensor) -> Tensor:
+        """(batch, channels, T, F) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
+        skips: list[Tensor] = [self.first(turned)]
+        for down in self.downs:
+            skips.append(down(skips[-1]))
+        first, *ups = self.ups
+        x = first(skips.pop())
+        for up in ups:
+            x = up(skips.pop(), x)
+        blocks = self.head(self.tail(skips.pop(), x))
+        batch, _, T, F = blocks.shape
+        return blocks.reshape(batch, self._n_channels, BLOCK, BLOCK, T, F).permute(0, 1, 4, 2, 5, 3)
+
+
+class _Layer:
+    """A convolution of inputs side by side, what each goes through before, and the outputs after."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
+        before: Sequence[_Before],
+        after: nn.Module,
+        is_turned: bool = False,
+    ) -> None:
+        """`weight` is (inputs, outputs, rows, columns)."""
+        self._layout = amx.Layout(geometry, *weight.shape[:2])
+        self._kernel = self._layout.laid_out(weight)
+        self._bias = None if bias is None else bias.contiguous()
+        self._before, self._after, self._is_turned = before, after, is_turned
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        prepared = [amx.Input(x, *before) for x, before in zip(inputs, self._before, strict=True)]
+        return self._layout.convolve(prepared, self._kernel, self._bias, self._after, self._is_turned)
+
+
+def _down(layer: Down) -> _Layer:
+    assert layer.norm is not None
+    assert layer.activation is not None
+    before = _Before(*affine(layer.norm), layer.activation)
+    weight = layer.conv.weight.transpose(0, 1).flip(-2, -1)
+    return _Layer(weight, layer.conv.bias, _HALVING, [before], nn.Identity())
+
+
+def _up(layer: Up, above: Up | None) -> _Layer:
+    """A doubling of a skip and what the layer above it gives; the deepest has the bottleneck alone."""
+    before = [_NOTHING] if above is None else [_NOTHING, _Before(*affine(above.norm))]
+    return _Layer(layer.conv.weight.flip(-2, -1), layer.conv.bias, _DOUBLING, before, layer.activation)
+
+
+def _tail(last: Up, above: Up) -> _Layer:
+    assert last.conv.bias is not None
+    weight, bias = doubling_by_blocks(last.conv.weight).transpose(0, 1), last.conv.bias.expand(BLOCK**2)
+    return _Layer(weight, bias, _TAIL, [_NOTHING, _Before(*affine(above.norm))], last.activation)
+
+
+def _head(head: nn.Conv2d, last: Up) -> _Layer:
+    """Its input is turned round, its output is not."""
+    assert head.bias is not None
+    weight = head_by_blocks(head.weight).flip(-2, -1).transpose(0, 1)
+    scale, shift = (values.repeat_interleave(BLOCK**2) for values in affine(last.norm))
+    before = _Before(scale, shift)
+    return _Layer(weight, head.bias.repeat_interleave(BLOCK**2), _HEAD, [before], nn.Identity(), is_turned=True)

@@ -1,0 +1,54 @@
+"""Without the compiled library, or switched off, everything works as on other processors."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spleeter.native import amx
+
+PREPARE = """
+import torch
+from spleeter.configuration import Configuration
+from spleeter.model.functions import build
+from spleeter.model.inference import for_inference
+network = for_inference(build(Configuration.load("spleeter:2stems")), torch.device("cpu"))
+print(type(network.networks[0]).__name__)
+"""
+
+needs_amx = pytest.mark.skipif(not amx.is_available(), reason="AMX cannot be used here in the first place")
+
+
+@pytest.fixture
+def looked_for_anew() -> Iterator[None]:
+    amx._library.cache_clear()
+    yield
+    amx._library.cache_clear()
+
+
+@needs_amx
+@pytest.mark.parametrize(("value", "expected"), [("0", "_PreparedUNet"), ("1", "SplitUNet")])
+def test_it_is_switched_off_in_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
+    monkeypatch.setenv("SPLEETER_AMX", value)
+    done = subprocess.run([sys.executable, "-c", PREPARE], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.usefixtures("looked_for_anew")
+@pytest.mark.parametrize("content", [None, b"", b"\x7fELF that ends too early"])
+def test_a_library_that_is_not_there_or_cannot_be_loaded_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    library = tmp_path / "libconvolution.so"
+    if content is not None:
+        library.write_bytes(content)
+    monkeypatch.setattr(amx, "_LIBRARY", library)
+    assert not amx.is_available()
+
+
+@pytest.mark.usefixtures("looked_for_anew")
+def test_other_processors_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amx, "_CPU_FLAGS", {*amx._CPU_FLAGS, "an_extension_that_is_yet_to_come"})
+    assert not amx.is_available()
