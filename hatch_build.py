@@ -13,8 +13,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "spleeter/native/convolution.c"
-LIBRARY = "spleeter/native/libconvolution.so"
+FOLDER = "spleeter/native"
+SOURCES = ["convolution.c", "gradient.c"]
+LIBRARY = f"{FOLDER}/libsplit.so"
 FLAGS = ["-O3", "-fPIC", "-fopenmp"]
 INSTRUCTIONS = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "fma", "amx-tile", "amx-bf16"]
 
@@ -30,7 +31,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
         library.unlink(missing_ok=True)
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             return
-        problem = self._compile(Path(self.root, SOURCE), library)
+        problem = self._compile(Path(self.root, FOLDER).resolve(), library)
         if problem:
             self.app.display_warning(f"installed without {LIBRARY}, which makes AMX processors faster: {problem}")
             return
@@ -39,27 +40,25 @@ class NativeBuildHook(BuildHookInterface[Any]):
         build_data["tag"] = "py3-none-linux_x86_64"
 
     @staticmethod
-    def _compile(source: Path, library: Path) -> str:
-        """Compile a source into a library; returns what went wrong, or nothing.
+    def _compile(folder: Path, library: Path) -> str:
+        """Compile the sources in a folder into a library; returns what went wrong, or nothing.
 
-        It is compiled for OpenMP but linked without it: the library of torch, which is there when it is loaded, is
-        the one to be used.
+        They are compiled for OpenMP but linked without it: the library of torch, which is there when this one is
+        loaded, with its team of threads, is the one to be used.
         """
         compiler = os.environ.get("CC") or shutil.which("gcc")
         if not compiler:
             return "there is no gcc"
-        with TemporaryDirectory() as folder:
-            compiled = str(Path(folder, "convolution.o"))
-            options = [*FLAGS, *(f"-m{name}" for name in INSTRUCTIONS)]
-            commands = [
-                [*compiler.split(), *options, "-c", str(source), "-o", compiled],
-                [*compiler.split(), "-shared", compiled, "-o", str(library)],
-            ]
-            for command in commands:
+        options = [*FLAGS, *(f"-m{name}" for name in INSTRUCTIONS)]
+        sources = [str(folder / name) for name in SOURCES]
+        objects = [Path(name).with_suffix(".o").name for name in SOURCES]
+        with TemporaryDirectory() as workplace:
+            for arguments in (["-c", *options, *sources], ["-shared", *objects, "-o", str(library)]):
+                command = [*compiler.split(), *arguments]
                 try:
-                    done = subprocess.run(command, capture_output=True, text=True, check=False)
+                    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
                 except OSError as error:
                     return str(error)
                 if done.returncode:
-                    return done.stderr.strip() or f"{command[0]} failed"
+                    return done.stderr.strip() or f"{compiler} failed"
         return ""

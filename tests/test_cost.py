@@ -107,8 +107,9 @@ def test_two_stems_in_split_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(self: amx.Layout, *args: Any, **kwargs: Any) -> Tensor:
         nonlocal gflop
         output = convolve(self, *args, **kwargs)
+        n_products = self.n_parts * (self.n_parts + 1) // 2
         n_numbers = 2 * LANES * sum(map(len, self.steps.phases)) / self.steps.factor**2
-        gflop += 3 * 2 * n_numbers * output.numel() / 1e9
+        gflop += 2 * n_products * n_numbers * output.numel() / 1e9
         return output
 
     monkeypatch.setattr(amx.Layout, "convolve", counted)

@@ -4,9 +4,16 @@ import torch
 from torch import Tensor, nn
 
 from spleeter.model.functions.unet import UNet, Up
+from spleeter.native.steps import Geometry
 
 BLOCK = 4
 """Bins of a block, in time and in frequency: what two inputs of the last doubling become."""
+
+HALVING = Geometry(size=5, stride=2, padding=2)
+DOUBLING = Geometry(size=5, stride=2, padding=2, is_transposed=True)
+TAIL = Geometry(size=4, stride=2, padding=1)
+HEAD = Geometry(size=3, stride=1, padding=1)
+"""Convolutions of spectra that are turned round: of the encoder, the decoder, and by blocks."""
 
 
 def is_usual(network: nn.Module) -> bool:

@@ -14,6 +14,7 @@ On a processor with AMX, the convolutions are those of split.py. Any other netwo
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -24,6 +25,9 @@ from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_bloc
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
 from spleeter.model.split import SplitUNet, is_splittable
 from spleeter.native import amx
+
+_N_PARTS = {torch.float32: 2, torch.bfloat16: 1}
+"""What numbers are taken apart into on AMX, to compute in such a type."""
 
 _FLOAT16_UNIT = 2.0**-8
 """What float16, which ends at 65504, counts in: sound 200 times beyond full scale then overflows in no layer."""
@@ -43,9 +47,8 @@ def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype =
     network = network.eval().requires_grad_(False)
     if type(network) is MaskingNetwork and all(is_usual(stem) for stem in network.networks):
         stems = cast("list[UNet]", list(network.networks))
-        if device.type == "cpu" and dtype != torch.float16 and amx.is_available() and all(map(is_splittable, stems)):
-            # As fast as in bfloat16, and better.
-            return PreparedUNets(network, SplitUNet, torch.float32).eval()
+        if device.type == "cpu" and dtype in _N_PARTS and amx.is_available() and all(map(is_splittable, stems)):
+            return PreparedUNets(network, partial(SplitUNet, n_parts=_N_PARTS[dtype]), torch.float32).eval()
         return PreparedUNets(network, _PreparedUNet, dtype).to(device, dtype).eval()
     network = channels_last(network.to(device, dtype))
     return network if dtype == torch.float32 else _InPrecision(network, dtype).eval()

@@ -11,15 +11,10 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from spleeter.model.convolution import Convolution
-from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_blocks
+from spleeter.model.forms import BLOCK, DOUBLING, HALVING, HEAD, TAIL, affine, doubling_by_blocks, head_by_blocks
 from spleeter.model.functions.unet import Down, UNet, Up
 from spleeter.native import amx
 from spleeter.native.steps import LANES, Geometry
-
-_HALVING = Geometry(size=5, stride=2, padding=2)
-_DOUBLING = Geometry(size=5, stride=2, padding=2, is_transposed=True)
-_TAIL = Geometry(size=4, stride=2, padding=1)
-_HEAD = Geometry(size=3, stride=1, padding=1)
 
 
 def is_splittable(unet: UNet) -> bool:
@@ -42,16 +37,21 @@ _NOTHING = _Before()
 
 
 class SplitUNet(nn.Module):
-    """A U-Net that is usual and splittable, from magnitudes that are turned round to logits that are not."""
+    """A U-Net that is usual and splittable, from magnitudes that are turned round to logits that are not.
 
-    def __init__(self, unet: UNet) -> None:
+    Args:
+        unet: with fixed statistics.
+        n_parts: that numbers are taken apart into: 2 for float32, 1 for bfloat16.
+    """
+
+    def __init__(self, unet: UNet, n_parts: int) -> None:
         super().__init__()
         first, *downs = cast("list[Down]", list(unet.encoder))
         *ups, last = cast("list[Up]", list(unet.decoder))
         self.first = Convolution(first.conv.weight.flip(-2, -1), first.conv.bias, stride=2, padding=2)
-        self.downs = [_down(layer) for layer in downs]
-        self.ups = [_up(layer, above) for layer, above in zip(ups, [None, *ups], strict=False)]
-        self.tail, self.head = _tail(last, ups[-1]), _head(unet.head, last)
+        self.downs = [_down(layer, n_parts) for layer in downs]
+        self.ups = [_up(layer, above, n_parts) for layer, above in zip(ups, [None, *ups], strict=False)]
+        self.tail, self.head = _tail(last, ups[-1], n_parts), _head(unet.head, last, n_parts)
         self._n_channels = unet.head.out_channels
 
     def forward(self, turned: Tensor) -> Tensor:
@@ -78,10 +78,11 @@ class _Layer:
         geometry: Geometry,
         before: Sequence[_Before],
         after: nn.Module,
+        n_parts: int,
         is_turned: bool = False,
     ) -> None:
         """`weight` is (inputs, outputs, rows, columns)."""
-        self._layout = amx.Layout(geometry, *weight.shape[:2])
+        self._layout = amx.layout_of(geometry, *weight.shape[:2], n_parts)
         self._kernel = self._layout.laid_out(weight)
         self._bias = None if bias is None else bias.contiguous()
         self._before, self._after, self._is_turned = before, after, is_turned
@@ -91,30 +92,30 @@ class _Layer:
         return self._layout.convolve(prepared, self._kernel, self._bias, self._after, self._is_turned)
 
 
-def _down(layer: Down) -> _Layer:
+def _down(layer: Down, n_parts: int) -> _Layer:
     assert layer.norm is not None
     assert layer.activation is not None
     before = _Before(*affine(layer.norm), layer.activation)
     weight = layer.conv.weight.transpose(0, 1).flip(-2, -1)
-    return _Layer(weight, layer.conv.bias, _HALVING, [before], nn.Identity())
+    return _Layer(weight, layer.conv.bias, HALVING, [before], nn.Identity(), n_parts)
 
 
-def _up(layer: Up, above: Up | None) -> _Layer:
+def _up(layer: Up, above: Up | None, n_parts: int) -> _Layer:
     """A doubling of a skip and what the layer above it gives; the deepest has the bottleneck alone."""
     before = [_NOTHING] if above is None else [_NOTHING, _Before(*affine(above.norm))]
-    return _Layer(layer.conv.weight.flip(-2, -1), layer.conv.bias, _DOUBLING, before, layer.activation)
+    return _Layer(layer.conv.weight.flip(-2, -1), layer.conv.bias, DOUBLING, before, layer.activation, n_parts)
 
 
-def _tail(last: Up, above: Up) -> _Layer:
+def _tail(last: Up, above: Up, n_parts: int) -> _Layer:
     assert last.conv.bias is not None
     weight, bias = doubling_by_blocks(last.conv.weight).transpose(0, 1), last.conv.bias.expand(BLOCK**2)
-    return _Layer(weight, bias, _TAIL, [_NOTHING, _Before(*affine(above.norm))], last.activation)
+    return _Layer(weight, bias, TAIL, [_NOTHING, _Before(*affine(above.norm))], last.activation, n_parts)
 
 
-def _head(head: nn.Conv2d, last: Up) -> _Layer:
+def _head(head: nn.Conv2d, last: Up, n_parts: int) -> _Layer:
     """Its input is turned round, its output is not."""
     assert head.bias is not None
     weight = head_by_blocks(head.weight).flip(-2, -1).transpose(0, 1)
     scale, shift = (values.repeat_interleave(BLOCK**2) for values in affine(last.norm))
-    before = _Before(scale, shift)
-    return _Layer(weight, head.bias.repeat_interleave(BLOCK**2), _HEAD, [before], nn.Identity(), is_turned=True)
+    bias = head.bias.repeat_interleave(BLOCK**2)
+    return _Layer(weight, bias, HEAD, [_Before(scale, shift)], nn.Identity(), n_parts, is_turned=True)

@@ -7,6 +7,8 @@ tail         the last doubling and the head work on blocks of 4 × 4 bins, as th
 norms        with fixed statistics are affine maps. Each is one function with the activation beside it, whose
              gradients are computed in parts that stay in the caches
 skips        what a layer gives is written beside the skip that it joins
+gradients    of the convolutions are computed in split float32 on a processor with AMX (native/amx.py). Estimates are
+             not: rounded otherwise, some units would be on the other side of an activation's corner
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +19,20 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from spleeter.model.forms import BLOCK, affine, doubling_by_blocks, head_by_blocks, is_usual
+from spleeter.model.forms import (
+    BLOCK,
+    DOUBLING,
+    HALVING,
+    HEAD,
+    TAIL,
+    affine,
+    doubling_by_blocks,
+    head_by_blocks,
+    is_usual,
+)
 from spleeter.model.functions.unet import Down, MaskingNetwork, UNet, Up
+from spleeter.native import amx
+from spleeter.native.steps import LANES, Geometry
 
 _PART = 1 << 17
 """Numbers of a tensor that are worked on at once: with the others at hand they fill the caches of two cores."""
@@ -64,7 +78,7 @@ def _logits(network: UNet, x: Tensor) -> Tensor:
     x = skips.pop()
     *ups, last = cast("list[Up]", list(network.decoder))
     for up in ups:
-        x = functional.conv_transpose2d(x, _turned(up.conv.weight), up.conv.bias, 2, 2, output_padding=1)
+        x = _convolved(x, up.conv.weight, up.conv.bias, DOUBLING, is_turned=True)
         x = _joined(skips.pop(), x, *affine(up.norm), _kind(up.activation))
     return _tail(last, network.head, x)
 
@@ -72,28 +86,62 @@ def _logits(network: UNet, x: Tensor) -> Tensor:
 def _down(layer: Down, x: Tensor) -> Tensor:
     if layer.norm is not None and layer.activation is not None:
         x = _normed(x, *affine(layer.norm), _kind(layer.activation))
-    return functional.conv2d(x, _turned(layer.conv.weight), layer.conv.bias, stride=2, padding=2)
+    return _convolved(x, layer.conv.weight.transpose(0, 1), layer.conv.bias, HALVING, is_turned=True)
 
 
 def _tail(last: Up, head: nn.Conv2d, x: Tensor) -> Tensor:
     """(batch, inputs, T / 2, F / 2), turned round -> logits (batch, channels, T, F)."""
     bias, head_bias = cast(Tensor, last.conv.bias), cast(Tensor, head.bias)
-    x = functional.conv2d(x, doubling_by_blocks(last.conv.weight), bias.expand(BLOCK**2), stride=2, padding=1)
+    x = _convolved(x, doubling_by_blocks(last.conv.weight).transpose(0, 1), bias.expand(BLOCK**2), TAIL)
     x = last.activation(_in_order(x))
     scale, shift = affine(last.norm)
     blocks = _in_order((x * scale + shift).flip(-2, -1))
-    kernel = head_by_blocks(head.weight)
-    blocks = _in_order(functional.conv2d(blocks, kernel, head_bias.repeat_interleave(BLOCK**2), padding=1))
+    kernel = head_by_blocks(head.weight).transpose(0, 1)
+    blocks = _in_order(_convolved(blocks, kernel, head_bias.repeat_interleave(BLOCK**2), HEAD))
     batch, _, T, F = blocks.shape
     by_bin = blocks.reshape(batch, head.out_channels, BLOCK, BLOCK, T, F).permute(0, 1, 4, 2, 5, 3)
     return by_bin.reshape(batch, head.out_channels, BLOCK * T, BLOCK * F)
 
 
-def _turned(kernel: Tensor) -> Tensor:
-    return kernel.flip(-2, -1)
-
-
 # The functions and their gradients.
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, is_turned: bool = False) -> Tensor:
+    """A convolution by a kernel (inputs, outputs, rows, columns), which may be turned round before."""
+    is_float = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if is_float and amx.is_available() and not any(n % LANES for n in weight.shape[:2]):
+        return _with_split_gradients(x, weight, bias, geometry, is_turned)
+    return _plainly_convolved(x, weight, bias, geometry, is_turned)
+
+
+def _plainly_convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, is_turned: bool) -> Tensor:
+    weight = weight.flip(-2, -1) if is_turned else weight
+    _, stride, padding, is_transposed = geometry
+    if is_transposed:
+        return functional.conv_transpose2d(x, weight, bias, stride, padding, output_padding=stride - 1)
+    return functional.conv2d(x, weight.transpose(0, 1), bias, stride, padding)
+
+
+class _WithSplitGradients(torch.autograd.Function):
+    """A convolution whose gradients are computed in split float32."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry, is_turned: bool
+    ) -> Tensor:
+        x, layout = x.contiguous(memory_format=torch.channels_last), amx.layout_of(geometry, *weight.shape[:2], 2)
+        ctx.save_for_backward(x, weight)
+        ctx.layout, ctx.is_turned = layout, is_turned  # type: ignore[attr-defined]
+        return _plainly_convolved(x, weight, bias, geometry, is_turned)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        adjoint = ctx.layout.adjoint()
+        of_x = adjoint.convolve([amx.Input(gradient)], adjoint.laid_out(weight.transpose(0, 1), ctx.is_turned))
+        of_weight = ctx.layout.kernel_gradient(x, gradient, weight, ctx.is_turned)
+        return of_x, of_weight, gradient.sum((0, 2, 3)), None, None
 
 
 class _Kind(NamedTuple):
@@ -192,6 +240,9 @@ class _InOrder(torch.autograd.Function):
         return gradients[0].contiguous(memory_format=torch.channels_last)
 
 
+_with_split_gradients = cast(
+    "Callable[[Tensor, Tensor, Tensor | None, Geometry, bool], Tensor]", _WithSplitGradients.apply
+)
 _normed = cast("Callable[[Tensor, Tensor, Tensor, _Kind], Tensor]", _Normed.apply)
 _joined = cast("Callable[[Tensor, Tensor, Tensor, Tensor, _Kind], Tensor]", _Joined.apply)
 _in_order = cast("Callable[[Tensor], Tensor]", _InOrder.apply)

@@ -1,5 +1,6 @@
 """The form of a U-Net that is trained: its estimates and gradients are those of the network itself."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from spleeter.model.functions import InputShape
 from spleeter.model.functions.blstm import blstm
 from spleeter.model.functions.unet import softmax_unet, unet
 from spleeter.model.training import for_training
+from spleeter.native import amx
+from tests.model.golden import snr
 
 INSTRUMENTS = ("vocals", "other")
 SHAPE = InputShape(2, 64, 128)
@@ -36,7 +39,7 @@ def outcome(form: nn.Module, owner: nn.Module) -> tuple[Tensor, Mapping[str, Ten
     """Estimates of some magnitudes, and the gradients of something that all of them matter to."""
     magnitudes = torch.rand(2, 2, 64, 128, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     owner.zero_grad()
-    estimates = form(magnitudes)
+    estimates = form(magnitudes.to(next(owner.parameters()).dtype))
     weights = torch.linspace(-1, 1, estimates.numel(), dtype=torch.float64).reshape(estimates.shape)
     (estimates * weights).sum().backward()
     gradients = {name: p.grad.clone() for name, p in owner.named_parameters() if p.grad is not None}
@@ -55,6 +58,19 @@ def test_estimates_and_gradients_are_the_networks(builder: Any, activation: str)
     assert gradients.keys() == expected_gradients.keys() == dict(built.named_parameters()).keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
+
+
+@pytest.mark.skipif(not amx.is_available(), reason="needs AMX")
+@pytest.mark.parametrize("activation", ["ReLU", "ELU", "LeakyReLU"])
+def test_gradients_in_split_float32_are_those_in_double_precision(activation: str) -> None:
+    params = {"conv_activation": activation, "deconv_activation": activation}
+    built = network(conv_n_filters=(16, 32, 16, 32, 48, 16), **params)
+    expected, expected_gradients = outcome(built, built)
+    single = copy.deepcopy(built).float()
+    estimates, gradients = outcome(for_training(single), single)
+    assert snr(expected.numpy(), estimates.numpy()) > 110
+    for name, gradient in gradients.items():
+        assert snr(expected_gradients[name].numpy(), gradient.numpy()) > 70, name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -32,17 +32,22 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
     return functional.conv2d(x, weight.transpose(0, 1), bias, geometry.stride, geometry.padding)
 
 
-def assert_near(given: Tensor, expected: Tensor) -> None:
+def assert_near(given: Tensor, expected: Tensor, least: float = LEAST_DB) -> None:
     assert given.shape == expected.shape
     assert given.dtype == torch.float32
     error = (given - expected).square().sum() / expected.square().sum()
-    assert -10 * error.log10() > LEAST_DB
+    assert -10 * error.log10() > least
 
 
 def on_amx(
-    inputs: list[amx.Input], weight: Tensor, bias: Tensor | None, geometry: Geometry, after: nn.Module | None = None
+    inputs: list[amx.Input],
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    after: nn.Module | None = None,
+    n_parts: int = 2,
 ) -> Tensor:
-    layout = amx.Layout(geometry, *weight.shape[:2])
+    layout = amx.layout_of(geometry, *weight.shape[:2], n_parts)
     return layout.convolve(inputs, layout.laid_out(weight), bias, after or nn.Identity())
 
 
@@ -62,6 +67,18 @@ def test_convolutions(geometry: Geometry, n_inputs: int, n_outputs: int, height:
     x, bias = noise(1, n_inputs, height, width), noise(n_outputs, seed=1)
     weight = noise(n_inputs, n_outputs, geometry.size, geometry.size, seed=2)
     assert_near(on_amx([amx.Input(x)], weight, bias, geometry), convolved(x, weight, bias, geometry))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_of_one_part_numbers_are_those_of_bfloat16(geometry: Geometry) -> None:
+    x, weight = noise(1, 32, 20, 40), noise(32, 32, geometry.size, geometry.size, seed=2)
+    given = on_amx([amx.Input(x)], weight, None, geometry, n_parts=1)
+    assert_near(given, convolved(x.bfloat16(), weight.bfloat16(), None, geometry), least=130)
+
+
+def test_numbers_have_one_or_two_parts() -> None:
+    with pytest.raises(ValueError, match="1 or 2 parts, not 3"):
+        amx.Layout(HALVING, 16, 16, 3)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -100,19 +117,63 @@ def test_inputs_side_by_side_and_what_they_go_through(activation: nn.Module) -> 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_turned_round(geometry: Geometry) -> None:
     x, weight = noise(2, 16, 8, 40), noise(16, 32, geometry.size, geometry.size, seed=2)
-    layout = amx.Layout(geometry, 16, 32)
+    layout = amx.Layout(geometry, 16, 32, 2)
     kernel = layout.laid_out(weight)
     turned = layout.convolve([amx.Input(x)], kernel, is_turned=True)
     assert torch.equal(turned, layout.convolve([amx.Input(x)], kernel).flip(-2, -1))
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize(
+    ("n_inputs", "n_outputs", "height", "width"),
+    [
+        (16, 16, 2, 4),
+        (16, 48, 34, 50),  # an odd number of tiles
+        (32, 32, 200, 300),  # several strips, which threads share
+        (128, 240, 8, 24),  # too many factors for a sum of each thread's own
+        (128, 240, 400, 24),  # in several strips, which are added
+    ],
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_gradients(
+    geometry: Geometry, n_inputs: int, n_outputs: int, height: int, width: int, is_turned: bool
+) -> None:
+    x, weight = noise(2, n_inputs, height, width), noise(n_inputs, n_outputs, geometry.size, geometry.size, seed=2)
+    exact_x, exact_weight = x.double().requires_grad_(), weight.double().requires_grad_()
+    kernel = exact_weight.flip(-2, -1) if is_turned else exact_weight
+    output = convolved(exact_x, kernel, None, geometry)
+    gradient = noise(*output.shape, seed=3)
+    of_x, of_weight = torch.autograd.grad(output, (exact_x, exact_weight), gradient.double())
+
+    layout = amx.layout_of(geometry, n_inputs, n_outputs, 2)
+    adjoint = layout.adjoint()
+    adjoint_kernel = adjoint.laid_out(weight.transpose(0, 1), is_turned)
+    assert_near(adjoint.convolve([amx.Input(gradient)], adjoint_kernel), of_x)
+    assert_near(layout.kernel_gradient(x, gradient, weight, is_turned), of_weight)
+
+
+def test_a_gradient_lies_in_memory_as_the_kernel_does() -> None:
+    x, gradient, weight = noise(1, 32, 8, 8), noise(1, 16, 4, 4), noise(16, 32, 5, 5)
+    of_weight = amx.layout_of(HALVING, 32, 16, 2).kernel_gradient(x, gradient, weight.transpose(0, 1))
+    assert of_weight.stride() == weight.transpose(0, 1).stride()
+
+
+def test_gradients_are_the_same_each_time() -> None:
+    x, gradient, weight = noise(2, 16, 200, 300), noise(2, 32, 100, 150), noise(16, 32, 5, 5)
+    layout = amx.layout_of(HALVING, 16, 32, 2)
+    first = layout.kernel_gradient(x, gradient, weight)
+    for _ in range(3):
+        assert torch.equal(layout.kernel_gradient(x, gradient, weight), first)
+
+
 def test_a_kernel_may_lie_in_memory_in_any_way() -> None:
     weight = noise(32, 16, 5, 5)
-    layout = amx.Layout(HALVING, 32, 16)
+    layout = amx.Layout(HALVING, 32, 16, 2)
     expected = layout.laid_out(weight.contiguous())
     for order in ((3, 1, 0, 2), (0, 2, 3, 1), (2, 3, 1, 0)):
         permuted = weight.permute(order).contiguous().permute([order.index(axis) for axis in range(4)])
         assert torch.equal(layout.laid_out(permuted), expected)
+    assert torch.equal(layout.laid_out(weight.flip(-2, -1), is_turned=True), expected)
 
 
 def test_the_result_does_not_depend_on_the_threads() -> None:
@@ -139,11 +200,11 @@ def test_numbers_of_sixteen_bits_are_multiplied_exactly() -> None:
 def test_other_channels_than_sixteens_are_refused() -> None:
     for n_inputs, n_outputs in ((16, 24), (8, 16)):
         with pytest.raises(ValueError, match="multiples of 16"):
-            amx.Layout(HALVING, n_inputs, n_outputs)
+            amx.Layout(HALVING, n_inputs, n_outputs, 2)
 
 
 def test_tensors_of_another_kind_are_refused() -> None:
-    layout, x = amx.Layout(HALVING, 32, 16), noise(1, 32, 8, 8)
+    layout, x = amx.Layout(HALVING, 32, 16, 2), noise(1, 32, 8, 8)
     kernel = layout.laid_out(noise(32, 16, 5, 5))
     for inputs in ([x[:, :16]], [x, x], [x.double()], [x.contiguous()], [x[:, :16].clone(), noise(1, 16, 8, 4)]):
         with pytest.raises(ValueError, match="channels"):

@@ -41,7 +41,7 @@ def test_it_is_switched_off_in_the_environment(monkeypatch: pytest.MonkeyPatch, 
 def test_a_library_that_is_not_there_or_cannot_be_loaded_is_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
-    library = tmp_path / "libconvolution.so"
+    library = tmp_path / "libsplit.so"
     if content is not None:
         library.write_bytes(content)
     monkeypatch.setattr(amx, "_LIBRARY", library)

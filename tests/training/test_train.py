@@ -103,8 +103,9 @@ def test_a_worse_model_does_not_replace_the_best(settings: Configuration) -> Non
                 "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "dropout": 0.5, "batch_statistics": True},
             }
         },
+        {"model": {"type": "unet.unet", "params": {"conv_n_filters": [16] * 6}}},
     ],
-    ids=["Adam", "Adadelta and augmentation", "dropout and batch statistics"],
+    ids=["Adam", "Adadelta and augmentation", "dropout and batch statistics", "channels in sixteens"],
 )
 @pytest.mark.parametrize("step", [2, 3])
 def test_stopped_and_resumed_equals_never_stopped(

@@ -48,6 +48,7 @@ def test_the_loss_becomes_less(optimizer: str, loss_type: str) -> None:
     [
         {"type": "unet.unet", "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "conv_activation": "ELU"}},
         {"type": "unet.softmax_unet", "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4]}},
+        {"type": "unet.unet", "params": {"conv_n_filters": [16] * 6}},
         {
             "type": "unet.unet",
             "params": {"conv_n_filters": [2, 2, 3, 3, 4, 4], "batch_statistics": True, "dropout": 0.3},
@@ -55,7 +56,7 @@ def test_the_loss_becomes_less(optimizer: str, loss_type: str) -> None:
         {"type": "blstm.blstm", "params": {"lstm_units": 8}},
         {"type": "tests.training.own_model.gains", "params": {"start": 0.1}},
     ],
-    ids=["unet", "softmax_unet", "unet with batch statistics and dropout", "blstm", "own"],
+    ids=["unet", "softmax_unet", "unet of sixteens", "unet with batch statistics and dropout", "blstm", "own"],
 )
 def test_every_model_learns(model: Mapping[str, Any]) -> None:
     trained = trainer(model=model)
