@@ -3,18 +3,18 @@
 Everywhere else the package is built without it, and works without it.
 """
 
-import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zlib import crc32
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = "spleeter/native"
-SOURCES = ["convolution.c", "gradient.c"]
+SOURCES, HEADERS = ["convolution.c", "gradient.c"], ["split.h"]
 LIBRARY = f"{FOLDER}/libsplit.so"
 FLAGS = ["-O3", "-fPIC", "-fopenmp"]
 INSTRUCTIONS = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "fma", "amx-tile", "amx-bf16"]
@@ -27,38 +27,34 @@ class NativeBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; called before a wheel, or an editable installation, is made."""
-        library = Path(self.root, LIBRARY)
-        library.unlink(missing_ok=True)
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             return
-        problem = self._compile(Path(self.root, FOLDER).resolve(), library)
-        if problem:
+        self._workplace = TemporaryDirectory()
+        # An editable installation finds it beside its sources; for a wheel these are left as they are.
+        library = Path(self.root if version == "editable" else self._workplace.name, Path(LIBRARY))
+        try:
+            library.parent.mkdir(parents=True, exist_ok=True)
+            _compile(Path(self.root, FOLDER).resolve(), library)
+        except (OSError, subprocess.CalledProcessError) as error:
+            problem = getattr(error, "stderr", "") or error
             self.app.display_warning(f"installed without {LIBRARY}, which makes AMX processors faster: {problem}")
             return
-        build_data["artifacts"].append(LIBRARY)
+        if version != "editable":
+            build_data["force_include"][str(library)] = LIBRARY
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-linux_x86_64"
 
-    @staticmethod
-    def _compile(folder: Path, library: Path) -> str:
-        """Compile the sources in a folder into a library; returns what went wrong, or nothing.
 
-        They are compiled for OpenMP but linked without it: the library of torch, which is there when this one is
-        loaded, with its team of threads, is the one to be used.
-        """
-        compiler = os.environ.get("CC") or shutil.which("gcc")
-        if not compiler:
-            return "there is no gcc"
-        options = [*FLAGS, *(f"-m{name}" for name in INSTRUCTIONS)]
-        sources = [str(folder / name) for name in SOURCES]
-        objects = [Path(name).with_suffix(".o").name for name in SOURCES]
-        with TemporaryDirectory() as workplace:
-            for arguments in (["-c", *options, *sources], ["-shared", *objects, "-o", str(library)]):
-                command = [*compiler.split(), *arguments]
-                try:
-                    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
-                except OSError as error:
-                    return str(error)
-                if done.returncode:
-                    return done.stderr.strip() or f"{compiler} failed"
-        return ""
+def _compile(folder: Path, library: Path) -> None:
+    """Compile the sources in a folder into a library, with gcc, the library of whose OpenMP is the one torch has.
+
+    They are compiled for OpenMP but linked without it: torch's, with its team of threads, is there when the library
+    is loaded.
+    """
+    checksum = crc32(b"".join((folder / name).read_bytes() for name in (*SOURCES, *HEADERS)))
+    options = [*FLAGS, f"-DSOURCES={checksum}u", *(f"-m{name}" for name in INSTRUCTIONS)]
+    objects = [Path(name).with_suffix(".o").name for name in SOURCES]
+    with TemporaryDirectory() as workplace:
+        for arguments in (["-c", *options, *(str(folder / name) for name in SOURCES)], ["-shared", *objects]):
+            subprocess.run(["gcc", *arguments], cwd=workplace, capture_output=True, text=True, check=True)
+        shutil.move(Path(workplace, "a.out"), library)

@@ -102,9 +102,9 @@ def test_number_of_operators(two_stems: Cost) -> None:
 def test_two_stems_in_split_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three products for one, in steps that are nearly full; and no tensor beside what the layers give."""
     gflop = 0.0
-    convolve = amx.Layout.convolve
+    convolve = amx.SplitConvolution.convolve
 
-    def counted(self: amx.Layout, *args: Any, **kwargs: Any) -> Tensor:
+    def counted(self: amx.SplitConvolution, *args: Any, **kwargs: Any) -> Tensor:
         nonlocal gflop
         output = convolve(self, *args, **kwargs)
         n_products = self.n_parts * (self.n_parts + 1) // 2
@@ -112,7 +112,7 @@ def test_two_stems_in_split_float32(monkeypatch: pytest.MonkeyPatch) -> None:
         gflop += 2 * n_products * n_numbers * output.numel() / 1e9
         return output
 
-    monkeypatch.setattr(amx.Layout, "convolve", counted)
+    monkeypatch.setattr(amx.SplitConvolution, "convolve", counted)
     cost = cost_of_a_hop("spleeter:2stems")
     assert gflop / 2 == pytest.approx(3 * 2 * (11.95 + 0.84), rel=0.03)  # for two hops
     assert cost.mb < 245

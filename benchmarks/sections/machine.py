@@ -15,6 +15,7 @@ from benchmarks.arithmetic import matrix_product
 from benchmarks.clock import in_turn
 from benchmarks.report import Row, Table, Value
 from benchmarks.setting import Setting, tell
+from spleeter.native import amx
 
 
 def run(setting: Setting) -> list[Table]:
@@ -31,6 +32,7 @@ def run(setting: Setting) -> list[Table]:
         "torch": torch.__version__,
         "torch's threads": torch.get_num_threads(),
         "torch's instructions": torch.backends.cpu.get_cpu_capability(),
+        "AMX": "used by U-Nets on the CPU" if amx.is_available() else "not there, or not used",
         "device": _device(setting.device),
         "matrix product": f"{median(rates):.0f} GFLOP/s, float32, 4096 × 4096",
         "music": setting.options.song.name if setting.options.song else "synthetic",

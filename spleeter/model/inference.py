@@ -48,6 +48,7 @@ def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype =
     if type(network) is MaskingNetwork and all(is_usual(stem) for stem in network.networks):
         stems = cast("list[UNet]", list(network.networks))
         if device.type == "cpu" and dtype in _N_PARTS and amx.is_available() and all(map(is_splittable, stems)):
+            network = network.to(device, torch.float32)
             return PreparedUNets(network, partial(SplitUNet, n_parts=_N_PARTS[dtype]), torch.float32).eval()
         return PreparedUNets(network, _PreparedUNet, dtype).to(device, dtype).eval()
     network = channels_last(network.to(device, dtype))

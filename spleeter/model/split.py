@@ -8,6 +8,7 @@ few inputs, is torch's.
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from spleeter.model.convolution import Convolution
@@ -22,7 +23,8 @@ def is_splittable(unet: UNet) -> bool:
     downs, ups = cast("list[Down]", list(unet.encoder)), cast("list[Up]", list(unet.decoder))
     activations = [down.activation for down in downs[1:]] + [up.activation for up in ups]
     is_known = all(activation is not None and amx.is_known(activation) for activation in activations)
-    return is_known and all(down.conv.out_channels % LANES == 0 for down in downs)
+    counts = [down.conv.out_channels for down in downs] + [up.conv.out_channels for up in ups[:-1]]
+    return is_known and all(n % LANES == 0 for n in counts)
 
 
 class _Before(NamedTuple):
@@ -56,7 +58,7 @@ class SplitUNet(nn.Module):
 
     def forward(self, turned: Tensor) -> Tensor:
         """(batch, channels, T, F) -> logits by blocks (batch, channels, T / 4, 4, F / 4, 4)."""
-        skips: list[Tensor] = [self.first(turned)]
+        skips: list[Tensor] = [self.first(turned).contiguous(memory_format=torch.channels_last)]
         for down in self.downs:
             skips.append(down(skips[-1]))
         first, *ups = self.ups
@@ -79,17 +81,17 @@ class _Layer:
         before: Sequence[_Before],
         after: nn.Module,
         n_parts: int,
-        is_turned: bool = False,
+        turns_output: bool = False,
     ) -> None:
         """`weight` is (inputs, outputs, rows, columns)."""
-        self._layout = amx.layout_of(geometry, *weight.shape[:2], n_parts)
-        self._kernel = self._layout.laid_out(weight)
+        self._convolution = amx.split_convolution(geometry, *weight.shape[:2], n_parts)
+        self._kernel = self._convolution.laid_out(weight)
         self._bias = None if bias is None else bias.contiguous()
-        self._before, self._after, self._is_turned = before, after, is_turned
+        self._before, self._after, self._turns_output = before, after, turns_output
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         prepared = [amx.Input(x, *before) for x, before in zip(inputs, self._before, strict=True)]
-        return self._layout.convolve(prepared, self._kernel, self._bias, self._after, self._is_turned)
+        return self._convolution.convolve(prepared, self._kernel, self._bias, self._after, self._turns_output)
 
 
 def _down(layer: Down, n_parts: int) -> _Layer:
@@ -118,4 +120,4 @@ def _head(head: nn.Conv2d, last: Up, n_parts: int) -> _Layer:
     weight = head_by_blocks(head.weight).flip(-2, -1).transpose(0, 1)
     scale, shift = (values.repeat_interleave(BLOCK**2) for values in affine(last.norm))
     bias = head.bias.repeat_interleave(BLOCK**2)
-    return _Layer(weight, bias, HEAD, [_Before(scale, shift)], nn.Identity(), n_parts, is_turned=True)
+    return _Layer(weight, bias, HEAD, [_Before(scale, shift)], nn.Identity(), n_parts, turns_output=True)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from spleeter.model.forms import (
@@ -127,21 +127,28 @@ class _WithSplitGradients(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry, is_turned: bool
+        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, is_turned: bool
     ) -> Tensor:
-        x, layout = x.contiguous(memory_format=torch.channels_last), amx.layout_of(geometry, *weight.shape[:2], 2)
+        x = x.contiguous(memory_format=torch.channels_last)
         ctx.save_for_backward(x, weight)
-        ctx.layout, ctx.is_turned = layout, is_turned  # type: ignore[attr-defined]
+        ctx.geometry, ctx.is_turned = geometry, is_turned  # type: ignore[attr-defined]
         return _plainly_convolved(x, weight, bias, geometry, is_turned)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        adjoint = ctx.layout.adjoint()
-        of_x = adjoint.convolve([amx.Input(gradient)], adjoint.laid_out(weight.transpose(0, 1), ctx.is_turned))
-        of_weight = ctx.layout.kernel_gradient(x, gradient, weight, ctx.is_turned)
-        return of_x, of_weight, gradient.sum((0, 2, 3)), None, None
+        convolution = amx.split_convolution(ctx.geometry, *weight.shape[:2], 2)
+        of_x, of_weight, of_bias = None, None, None
+        if ctx.needs_input_grad[0]:
+            adjoint = convolution.adjoint()
+            of_x = adjoint.convolve([amx.Input(gradient)], adjoint.laid_out(weight.transpose(0, 1), ctx.is_turned))
+        if ctx.needs_input_grad[1]:
+            of_weight = convolution.kernel_gradient(x, gradient, weight, ctx.is_turned)
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum((0, 2, 3))
+        return of_x, of_weight, of_bias, None, None
 
 
 class _Kind(NamedTuple):

@@ -1,24 +1,21 @@
 """Convolutions on AMX, the matrix unit of newer x86 servers, of float32 numbers taken apart into bfloat16 ones.
 
 They are computed by convolution.c and gradient.c. Where there is no such processor, or the package was installed
-without a C compiler, `is_available` says so; `SPLEETER_AMX=0` in the environment says so as well.
+without gcc, `is_available` says so; `SPLEETER_AMX=0` in the environment has it say so as well.
 """
 
 import ctypes
-import os
 from collections.abc import Sequence
-from ctypes import POINTER, Structure, c_float, c_int32, c_int64, c_void_p
+from ctypes import c_int64
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from spleeter.native import library
 from spleeter.native.steps import LANES, Geometry, steps_of
 
-_LIBRARY = Path(__file__).with_name("libsplit.so")
-_CPU_FLAGS = {"amx_tile", "amx_bf16", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "fma"}
 _TILE = 2 * LANES * LANES
 """Numbers of a part of a kernel for a step and sixteen outputs."""
 
@@ -27,7 +24,7 @@ _IDENTITY = nn.Identity()
 
 def is_available() -> bool:
     """Whether this machine can compute so, and is meant to."""
-    return _library() is not None
+    return library.library() is not None
 
 
 def is_known(activation: nn.Module) -> bool:
@@ -49,8 +46,8 @@ class Input(NamedTuple):
     activation: nn.Module = _IDENTITY
 
 
-class Layout:
-    """How a convolution's kernel is laid out, and what it is convolved with.
+class SplitConvolution:
+    """A kind of convolution: its geometry and channels. Tensors are float32, on the CPU.
 
     Args:
         geometry: what it does to rows and columns.
@@ -59,7 +56,7 @@ class Layout:
     """
 
     def __init__(self, geometry: Geometry, n_inputs: int, n_outputs: int, n_parts: int) -> None:
-        if n_inputs % LANES or n_outputs % LANES:
+        if n_inputs <= 0 or n_outputs <= 0 or n_inputs % LANES or n_outputs % LANES:
             raise ValueError(f"channels must be multiples of {LANES}: {n_inputs} to {n_outputs}")
         if n_parts not in (1, 2):
             raise ValueError(f"numbers are of 1 or 2 parts, not {n_parts}")
@@ -70,27 +67,30 @@ class Layout:
             for phase in self.steps.phases
             for step in phase
         ]
-        self._table = torch.tensor(numbers, dtype=torch.int32)
-        self._n_per_phase = torch.tensor([len(phase) for phase in self.steps.phases], dtype=torch.int32)
+        lengths = [len(phase) for phase in self.steps.phases]
+        self._table = torch.tensor(numbers, dtype=torch.int32, device="cpu")
+        self._n_per_phase = torch.tensor(lengths, dtype=torch.int32, device="cpu")
 
-    def adjoint(self) -> "Layout":
-        """That of the convolution that takes gradients of the outputs to gradients of the inputs.
+    def adjoint(self) -> "SplitConvolution":
+        """The convolution that takes gradients of the outputs to gradients of the inputs.
 
         Its kernel is this one's with inputs and outputs exchanged. Sizes must be multiples of the stride.
         """
         geometry = self._geometry._replace(is_transposed=not self._geometry.is_transposed)
-        return layout_of(geometry, self._n_outputs, self._n_inputs, self.n_parts)
+        return split_convolution(geometry, self._n_outputs, self._n_inputs, self.n_parts)
 
     def laid_out(self, weight: Tensor, is_turned: bool = False) -> Tensor:
         """Lay a kernel out.
 
         Args:
-            weight: float32 (inputs, outputs, rows, columns), with any strides.
+            weight: (inputs, outputs, rows, columns), with any strides.
             is_turned: whether its rows and columns are in reverse order.
+
+        Returns:
+            The kernel, for `convolve`.
         """
-        self._check_kernel(weight)
-        n_tiles = len(self._table) * self._n_outputs // LANES * self.n_parts
-        kernel = torch.empty(n_tiles * _TILE, dtype=torch.bfloat16)
+        self._check_weight(weight)
+        kernel = torch.empty(self._n_laid_out, dtype=torch.bfloat16, device="cpu")
         first, (inputs, outputs, rows, columns) = _corner(weight, is_turned)
         strides = (c_int64 * 4)(rows, columns, inputs, outputs)
         _loaded().pack(self._description(), first, strides, kernel.data_ptr(), torch.get_num_threads())
@@ -102,29 +102,39 @@ class Layout:
         kernel: Tensor,
         bias: Tensor | None = None,
         activation: nn.Module = _IDENTITY,
-        is_turned: bool = False,
+        turns_output: bool = False,
     ) -> Tensor:
         """Convolve inputs side by side.
 
         Args:
-            inputs: float32, channels last, of one batch, height and width.
+            inputs: channels last, of one batch, height and width.
             kernel: as it was laid out.
             bias: (outputs,).
             activation: of the output.
-            is_turned: whether rows and columns of the output are to be in reverse order.
+            turns_output: whether rows and columns of the output are to be in reverse order.
 
         Returns:
             (batch, outputs, height', width'), channels last.
         """
+        _check([given.x for given in inputs], self._n_inputs)
+        if kernel.numel() != self._n_laid_out:
+            raise ValueError(f"a kernel of {kernel.numel()} numbers instead of {self._n_laid_out}")
+        _check_channels(bias, self._n_outputs)
+        for given in inputs:
+            _check_channels(given.scale, given.x.shape[1])
+            _check_channels(given.shift, given.x.shape[1])
         batch, _, height, width = inputs[0].x.shape
-        self._check([given.x for given in inputs])
-        given = (_Input * len(inputs))(*map(_described, inputs))
         down, across = self._geometry.output(height), self._geometry.output(width)
-        size = _Size(batch, height, width, down // self.steps.factor, across // self.steps.factor)
-        output = torch.empty((batch, self._n_outputs, down, across), memory_format=torch.channels_last)
-        description = self._description(kernel, bias, activation, is_turned)
+        shape = batch, self._n_outputs, down, across
+        output = torch.empty(shape, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
+        if not output.numel():
+            return output
+        factor = self.steps.factor
+        given_inputs = (library.Input * len(inputs))(*map(_described, inputs))
+        size = library.Size(batch, height, width, down // factor, across // factor)
+        description = self._description(kernel, bias, activation, turns_output)
         n_threads = torch.get_num_threads()
-        if not _loaded().convolve(description, given, len(given), size, output.data_ptr(), n_threads):
+        if not _loaded().convolve(description, given_inputs, len(inputs), size, output.data_ptr(), n_threads):
             raise MemoryError("no memory for the strips of a convolution")
         return output
 
@@ -139,16 +149,21 @@ class Layout:
         Returns:
             A tensor like the weight.
         """
-        self._check([x])
-        self._check_kernel(weight)
-        of_weight = torch.empty_strided(weight.shape, weight.stride())
-        first, (inputs, outputs, rows, columns) = _corner(of_weight, is_turned)
         size, stride, padding, is_transposed = self._geometry
+        self._check_weight(weight)
+        _check([x], self._n_inputs)
+        _check([gradient], self._n_outputs)
+        if gradient.shape[2:] != tuple(map(self._geometry.output, x.shape[2:])) or len(gradient) != len(x):
+            raise ValueError(f"a gradient {tuple(gradient.shape)} of what came of {tuple(x.shape)}")
+        of_weight = torch.empty_strided(weight.shape, weight.stride(), dtype=torch.float32, device="cpu")
+        if not gradient.numel():
+            return of_weight.zero_()
+        first, (inputs, outputs, rows, columns) = _corner(of_weight, is_turned)
         if is_transposed:
             image, values, strides = gradient, x, (rows, columns, outputs, inputs)
         else:
             image, values, strides = x, gradient, (rows, columns, inputs, outputs)
-        correlation = _Correlation(
+        correlation = library.Correlation(
             image.data_ptr(), values.data_ptr(), self.n_parts, image.shape[1], values.shape[1],
             size, stride, padding, len(image), *image.shape[2:], *values.shape[2:], first, (c_int64 * 4)(*strides),
         )  # fmt: skip
@@ -156,19 +171,14 @@ class Layout:
             raise MemoryError("no memory for the gradient of a kernel")
         return of_weight
 
-    def _check(self, inputs: Sequence[Tensor]) -> None:
-        """What is read beyond the end of a tensor is not noticed later."""
-        n_channels = sum(x.shape[1] for x in inputs)
-        if n_channels != self._n_inputs or any(x.shape[1] % LANES for x in inputs):
-            raise ValueError(f"{self._n_inputs} channels, in sixteens, are to be convolved, not {n_channels}")
-        for x in inputs:
-            is_alike = x.shape[0] == inputs[0].shape[0] and x.shape[2:] == inputs[0].shape[2:]
-            if not (is_alike and x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last)):
-                raise ValueError("inputs must be alike, float32, and have their channels last")
+    @property
+    def _n_laid_out(self) -> int:
+        """Numbers of a kernel that is laid out."""
+        return len(self._table) * self._n_outputs // LANES * self.n_parts * _TILE
 
-    def _check_kernel(self, weight: Tensor) -> None:
+    def _check_weight(self, weight: Tensor) -> None:
         shape = self._n_inputs, self._n_outputs, self._geometry.size, self._geometry.size
-        if weight.shape != shape or weight.dtype != torch.float32:
+        if weight.shape != shape or weight.dtype != torch.float32 or weight.device.type != "cpu":
             raise ValueError(f"not a float32 kernel of {shape}: {weight.dtype}, {tuple(weight.shape)}")
 
     def _description(
@@ -176,111 +186,51 @@ class Layout:
         kernel: Tensor | None = None,
         bias: Tensor | None = None,
         activation: nn.Module = _IDENTITY,
-        is_turned: bool = False,
-    ) -> "_Convolution":
+        turns_output: bool = False,
+    ) -> library.Convolution:
         steps = self.steps
-        return _Convolution(
+        return library.Convolution(
             self.n_parts, self._n_inputs, self._n_outputs,
-            steps.stride, steps.padding, steps.reach, steps.factor, is_turned, _activation(activation),
+            steps.stride, steps.padding, steps.reach, steps.factor, turns_output, _activation(activation),
             self._n_per_phase.data_ptr(), self._table.data_ptr(), _pointer(kernel), _pointer(bias),
         )  # fmt: skip
 
 
 @cache
-def layout_of(geometry: Geometry, n_inputs: int, n_outputs: int, n_parts: int) -> Layout:
-    """The layout of a kind of convolution, made once."""
-    return Layout(geometry, n_inputs, n_outputs, n_parts)
-
-
-# The library, and the structures of convolution.c and gradient.c.
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    if os.environ.get("SPLEETER_AMX") == "0" or not _LIBRARY.exists() or not _has_amx():
-        return None
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError:  # there is no OpenMP that torch computes with
-        return None
-    library.convolve.argtypes = [
-        POINTER(_Convolution), POINTER(_Input), c_int32, POINTER(_Size), c_void_p, c_int32
-    ]  # fmt: skip
-    library.correlate.argtypes = [POINTER(_Correlation), c_int32]
-    library.pack.argtypes = [POINTER(_Convolution), c_void_p, POINTER(c_int64), c_void_p, c_int32]
-    library.pack.restype = None
-    return library if library.allow() else None
+def split_convolution(geometry: Geometry, n_inputs: int, n_outputs: int, n_parts: int) -> SplitConvolution:
+    """A kind of convolution, made once."""
+    return SplitConvolution(geometry, n_inputs, n_outputs, n_parts)
 
 
 def _loaded() -> ctypes.CDLL:
-    library = _library()
-    assert library is not None
-    return library
+    loaded = library.library()
+    assert loaded is not None
+    return loaded
 
 
-def _has_amx() -> bool:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return set(flags.split()) >= _CPU_FLAGS
+# What is read beyond the end of a tensor would not be noticed, so tensors are looked at before.
 
 
-class _Activation(Structure):
-    _fields_ = (("is_elu", c_int32), ("slope", c_float))
+def _check(tensors: Sequence[Tensor], n_channels: int) -> None:
+    """Raise unless tensors of so many channels in all can lie side by side."""
+    n_given = sum(x.shape[1] for x in tensors)
+    if n_given != n_channels or any(x.shape[1] % LANES for x in tensors):
+        raise ValueError(f"{n_channels} channels, in sixteens, are to be convolved, not {n_given}")
+    for x in tensors:
+        is_alike = x.shape[0] == tensors[0].shape[0] and x.shape[2:] == tensors[0].shape[2:]
+        is_float = x.dtype == torch.float32 and x.device.type == "cpu"
+        if not (is_alike and is_float and x.is_contiguous(memory_format=torch.channels_last)):
+            raise ValueError("tensors must be alike, float32, on the CPU, and have their channels last")
 
 
-class _Input(Structure):
-    _fields_ = (
-        ("data", c_void_p),
-        ("scale", c_void_p),
-        ("shift", c_void_p),
-        ("n_channels", c_int32),
-        ("activation", _Activation),
-    )
+def _check_channels(values: Tensor | None, n_channels: int) -> None:
+    if values is None:
+        return
+    if values.shape != (n_channels,) or values.dtype != torch.float32 or not values.is_contiguous():
+        raise ValueError(f"a number for each of {n_channels} channels must be float32, one after the other")
 
 
-class _Convolution(Structure):
-    _fields_ = (
-        ("n_parts", c_int32),
-        ("n_inputs", c_int32),
-        ("n_outputs", c_int32),
-        ("stride", c_int32),
-        ("padding", c_int32),
-        ("reach", c_int32),
-        ("factor", c_int32),
-        ("is_turned", c_int32),
-        ("activation", _Activation),
-        ("n_steps", c_void_p),
-        ("steps", c_void_p),
-        ("kernel", c_void_p),
-        ("bias", c_void_p),
-    )
-
-
-class _Size(Structure):
-    _fields_ = tuple((name, c_int32) for name in ("batch", "height", "width", "n_down", "n_across"))
-
-
-class _Correlation(Structure):
-    _fields_ = (
-        ("image", c_void_p),
-        ("values", c_void_p),
-        ("n_parts", c_int32),
-        ("n_image", c_int32),
-        ("n_values", c_int32),
-        ("size", c_int32),
-        ("stride", c_int32),
-        ("padding", c_int32),
-        ("batch", c_int32),
-        ("height", c_int32),
-        ("width", c_int32),
-        ("n_down", c_int32),
-        ("n_across", c_int32),
-        ("gradient", c_void_p),
-        ("strides", c_int64 * 4),
-    )
+# Tensors and modules as convolution.c takes them.
 
 
 def _corner(weight: Tensor, is_turned: bool) -> tuple[int, list[int]]:
@@ -292,17 +242,17 @@ def _corner(weight: Tensor, is_turned: bool) -> tuple[int, list[int]]:
     return weight.data_ptr() + last * weight.element_size(), [inputs, outputs, -rows, -columns]
 
 
-def _activation(activation: nn.Module) -> _Activation:
+def _activation(activation: nn.Module) -> library.Activation:
     if isinstance(activation, nn.ELU):
-        return _Activation(1, 0)
+        return library.Activation(1, 0)
     if isinstance(activation, nn.ReLU):
-        return _Activation(0, 0)
-    return _Activation(0, activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 1)
+        return library.Activation(0, 0)
+    return library.Activation(0, activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 1)
 
 
-def _described(given: Input) -> _Input:
+def _described(given: Input) -> library.Input:
     scale, shift = _pointer(given.scale), _pointer(given.shift)
-    return _Input(given.x.data_ptr(), scale, shift, given.x.shape[1], _activation(given.activation))
+    return library.Input(given.x.data_ptr(), scale, shift, given.x.shape[1], _activation(given.activation))
 
 
 def _pointer(tensor: Tensor | None) -> int | None:

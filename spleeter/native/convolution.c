@@ -47,7 +47,7 @@ typedef struct {
     int32_t padding;             /* zeros before the first row and column */
     int32_t reach;               /* rows and columns that a position takes in */
     int32_t factor;              /* rows and columns of the output for a position */
-    int32_t is_turned;           /* whether the output is turned round in both */
+    int32_t turns_output;        /* whether the output is turned round in both */
     Activation activation;       /* of the output */
     const int32_t *n_steps;      /* of each phase */
     const Step *steps;
@@ -64,6 +64,9 @@ typedef struct {
 typedef struct {
     int64_t pixel, row, part;
 } Layout;
+
+/* What the library was compiled from: the checksum of its sources. */
+uint32_t sources(void) { return SOURCES; }
 
 /* Ask the system for the use of AMX; whether it is granted. */
 int32_t allow(void) {
@@ -133,6 +136,7 @@ each takes several times as long to be complete as to be begun. */
 static void sum_steps(int32_t n_parts, const bfloat16 *const *positions, int64_t spacing, int64_t distance,
                       const int32_t *offsets, int32_t n_steps, const bfloat16 *kernel, float *sums) {
     const bfloat16 *a = positions[0], *b = positions[1], *c = positions[2], *d = positions[3];
+    finish_writing();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -164,7 +168,7 @@ static void put_out(const Convolution *conv, Size size, int32_t song, int32_t y,
     const int32_t factor = conv->factor;
     const int64_t height = (int64_t)size.n_down * factor, width = (int64_t)size.n_across * factor;
     int64_t row = y * factor + phase / factor, column = x * factor + phase % factor, step = factor;
-    if (conv->is_turned) {
+    if (conv->turns_output) {
         row = height - 1 - row;
         column = width - 1 - column;
         step = -step;

@@ -50,16 +50,22 @@ typedef struct {
     int32_t song, last_song, top, bottom;
 } Task;
 
-/* Sixteens of positions are rounded up to a multiple of `unit` in a row. */
-static Strip strip_of(const Correlation *of, int64_t bytes, int32_t unit) {
+/* The rows of an image that some rows of positions take in. */
+static int64_t rows_of(const Correlation *of, int64_t n_positions) {
+    return (n_positions - 1) * of->stride + of->size;
+}
+
+/* A strip of at most so many bytes and rows of positions. Sixteens of a row are rounded up to a multiple of `unit`. */
+static Strip strip_of(const Correlation *of, int64_t bytes, int64_t most_rows, int32_t unit) {
     Strip strip = {.across = quotient_up(of->n_across, unit * LANES) * unit};
     strip.columns = quotient_up(strip.across * LANES + (of->size - 1) / of->stride, LANES) * LANES;
     strip.channel = strip.columns * of->stride;
     strip.row = strip.channel * of->n_image;
     const int64_t held = bytes / (of->n_parts * (int64_t)sizeof(bfloat16) * strip.row); /* rows */
-    strip.depth = least(held > of->size ? (held - of->size) / of->stride + 1 : 1, of->n_down);
-    const int64_t n_rows = (strip.depth - 1) * of->stride + of->size;
-    strip.n_songs = strip.depth == of->n_down && held > n_rows ? least(held / n_rows, of->batch) : 1;
+    const int64_t fitting = least(held > of->size ? (held - of->size) / of->stride + 1 : 1, most_rows);
+    strip.depth = least(fitting, of->n_down);
+    const int64_t n_rows = rows_of(of, strip.depth), songs = least(held / n_rows, most_rows / of->n_down);
+    strip.n_songs = songs > 1 ? least(songs, of->batch) : 1;
     strip.song = n_rows * strip.row;
     strip.part = strip.n_songs * strip.song;
     strip.n_strips = quotient_up(of->n_down, strip.depth);
@@ -118,7 +124,7 @@ static void transpose_row(const Correlation *of, const Strip *strip, const float
 
 /* Fill a row of the buffer, of all that a strip's songs have. */
 static void fill_row(const Correlation *of, const Strip *strip, Task task, int32_t number, bfloat16 *buffer) {
-    const int32_t n_rows = (task.bottom - task.top - 1) * of->stride + of->size;
+    const int32_t n_rows = rows_of(of, task.bottom - task.top);
     const int32_t song = number / n_rows, row = number % n_rows;
     const int32_t y = task.top * of->stride - of->padding + row;
     bfloat16 *to = buffer + song * strip->song + row * strip->row;
@@ -131,7 +137,7 @@ static void fill_row(const Correlation *of, const Strip *strip, Task task, int32
 }
 
 static int32_t n_rows_of(const Correlation *of, Task task) {
-    return (task.last_song - task.song) * ((task.bottom - task.top - 1) * of->stride + of->size);
+    return (task.last_song - task.song) * rows_of(of, task.bottom - task.top);
 }
 
 /* List where in the buffer each sixteen positions begin. Returns how many there are. */
@@ -170,6 +176,7 @@ Tiles 0 to 3 hold the sums, 4 and 5 a part of the places, 6 and 7 a part of the 
 static void sum_steps(int32_t n_parts, const bfloat16 *const *places, int64_t spacing, int64_t distance,
                       const int32_t *offsets, int32_t n_steps, const bfloat16 *const *values, float *sums) {
     const bfloat16 *a = places[0], *b = places[1], *c = values[0], *d = values[1];
+    finish_writing();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -268,9 +275,11 @@ static void add_products(const Correlation *of, const Strip *strip, Buffers buff
 
 /* The threads share the positions. */
 static int32_t by_positions(const Correlation *of, int32_t n_threads) {
-    const Strip strip = strip_of(of, STRIP_BYTES, 2);
+    const int64_t n_down = (int64_t)of->batch * of->n_down; /* enough strips for all threads */
+    const Strip strip = strip_of(of, STRIP_BYTES, quotient_up(n_down, n_threads), 2);
     const int32_t n_tiles = of->n_values / LANES, n_rows = of->size * of->size * of->n_image;
     const int64_t n_products = (int64_t)n_rows * of->n_values;
+    n_threads = least(n_threads, strip.n_tasks);
     float *products = calloc(n_threads * n_products, sizeof *products);
     int32_t is_done = products != NULL;
 #pragma omp parallel num_threads(n_threads)
@@ -355,12 +364,13 @@ static void put_products(const Correlation *of, const Strip *strip, const bfloat
 
 /* The threads share the channels of the values. */
 static int32_t by_channels(const Correlation *of, int32_t n_threads) {
-    const Strip strip = strip_of(of, LARGE_STRIP_BYTES, 1);
+    const Strip strip = strip_of(of, LARGE_STRIP_BYTES, (int64_t)of->batch * of->n_down, 1);
     const int32_t n_tiles = of->n_values / LANES, n_positions = strip.n_songs * strip.depth * strip.across;
     bfloat16 *image = aligned_alloc(64, quotient_up(of->n_parts * strip.part * sizeof *image, 64) * 64);
     int32_t *steps = malloc(n_positions * sizeof *steps);
     int32_t is_done = image && steps;
     for (int32_t i = 0; steps && i < n_positions; i++) steps[i] = i * of->n_parts * TILE;
+    n_threads = least(n_threads, n_tiles);
 #pragma omp parallel num_threads(n_threads)
     {
         const int32_t thread = omp_get_thread_num(), n_present = omp_get_num_threads();
@@ -395,6 +405,5 @@ static int32_t by_channels(const Correlation *of, int32_t n_threads) {
 /* Fill the gradient, by `n_threads` threads. Returns 0 only if there is no memory. */
 int32_t correlate(const Correlation *of, int32_t n_threads) {
     const int64_t bytes = (int64_t)of->size * of->size * of->n_image * of->n_values * sizeof(float);
-    const int is_small = bytes <= SMALL_BYTES || of->n_values < n_threads * LANES;
-    return is_small ? by_positions(of, n_threads) : by_channels(of, n_threads);
+    return bytes <= SMALL_BYTES ? by_positions(of, n_threads) : by_channels(of, n_threads);
 }

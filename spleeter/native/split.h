@@ -26,6 +26,9 @@ static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/* Have all that was written be in memory: compilers do not know what AMX reads. */
+static inline void finish_writing(void) { __asm__ volatile("" ::: "memory"); }
+
 static inline void configure_tiles(void) {
     struct { uint8_t palette, start_row, reserved[14]; uint16_t bytes[16]; uint8_t rows[16]; } configuration = {0};
     configuration.palette = 1;
@@ -33,6 +36,7 @@ static inline void configure_tiles(void) {
         configuration.bytes[tile] = 64;
         configuration.rows[tile] = LANES;
     }
+    finish_writing();
     _tile_loadconfig(&configuration);
 }
 

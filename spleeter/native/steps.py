@@ -82,6 +82,8 @@ def steps_of(geometry: Geometry, n_inputs: int) -> Steps:
     and place k of the kernel, so what a place of the output takes in depends on its remainder by the stride.
     """
     size, stride, padding, is_transposed = geometry
+    if not is_transposed and padding < stride - 2:
+        raise ValueError(f"columns that {geometry} leaves out at the end of a row are not foreseen")
     if is_transposed:
         taken = [
             [((phase + padding - k) // stride, k) for k in range(size) if (phase + padding - k) % stride == 0]

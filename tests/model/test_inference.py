@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spleeter.model.functions import Builder, InputShape
 from spleeter.model.functions.blstm import blstm
-from spleeter.model.functions.unet import MaskingNetwork, UNet, softmax_unet, unet
+from spleeter.model.functions.unet import MaskingNetwork, SameConvTranspose2d, UNet, Up, softmax_unet, unet
 from spleeter.model.inference import for_inference
 from spleeter.model.split import SplitUNet
 from spleeter.native import amx
@@ -137,14 +137,22 @@ def with_another_head(unet_: UNet) -> UNet:
     return unet_
 
 
+def with_eight_channels_in_the_decoder(unet_: UNet) -> UNet:
+    first, second, *_ = cast("list[Up]", list(unet_.decoder))
+    n_skipped = second.conv.in_channels - first.conv.out_channels
+    first.conv, first.norm = SameConvTranspose2d(first.conv.in_channels, 8), nn.BatchNorm2d(8)
+    second.conv = SameConvTranspose2d(n_skipped + 8, second.conv.out_channels)
+    return unet_.eval()
+
+
 def of_another_class(unet_: UNet) -> UNet:
     unet_.__class__ = TwiceAsLoud
     return unet_
 
 
-@pytest.mark.parametrize("change", [with_another_head, of_another_class])
+@pytest.mark.parametrize("change", [with_another_head, of_another_class, with_eight_channels_in_the_decoder])
 @torch.inference_mode()
-def test_u_nets_put_together_otherwise_are_taken_as_they_are(change: Callable[[UNet], UNet]) -> None:
+def test_u_nets_put_together_otherwise(change: Callable[[UNet], UNet]) -> None:
     stems = [change(cast(UNet, stem)) for stem in trained(unet).get_submodule("networks").children()]
     network = MaskingNetwork(stems, torch.sigmoid).eval()
     torch.testing.assert_close(prepared(network)(magnitudes()), network(magnitudes()), rtol=1e-4, atol=1e-4)

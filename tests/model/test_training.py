@@ -73,6 +73,16 @@ def test_gradients_in_split_float32_are_those_in_double_precision(activation: st
         assert snr(expected_gradients[name].numpy(), gradient.numpy()) > 70, name
 
 
+def test_what_is_not_trained_gets_no_gradient() -> None:
+    built = network(conv_n_filters=(16,) * 6).float()
+    frozen = {name for name in dict(built.named_parameters()) if "encoder" in name or name.endswith("conv.bias")}
+    for name, parameter in built.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    for_training(built)(torch.rand(1, 2, 64, 128)).sum().backward()
+    without = {name for name, parameter in built.named_parameters() if parameter.grad is None}
+    assert without == frozen
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_it_works_in_other_precisions(dtype: torch.dtype) -> None:
     built = network().float()

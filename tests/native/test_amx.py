@@ -47,8 +47,8 @@ def on_amx(
     after: nn.Module | None = None,
     n_parts: int = 2,
 ) -> Tensor:
-    layout = amx.layout_of(geometry, *weight.shape[:2], n_parts)
-    return layout.convolve(inputs, layout.laid_out(weight), bias, after or nn.Identity())
+    convolution = amx.split_convolution(geometry, *weight.shape[:2], n_parts)
+    return convolution.convolve(inputs, convolution.laid_out(weight), bias, after or nn.Identity())
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -78,7 +78,7 @@ def test_of_one_part_numbers_are_those_of_bfloat16(geometry: Geometry) -> None:
 
 def test_numbers_have_one_or_two_parts() -> None:
     with pytest.raises(ValueError, match="1 or 2 parts, not 3"):
-        amx.Layout(HALVING, 16, 16, 3)
+        amx.SplitConvolution(HALVING, 16, 16, 3)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -98,7 +98,7 @@ def test_activations(after: nn.Module) -> None:
 
 
 def test_elu_from_minus_infinity_to_zero() -> None:
-    """A kernel that passes its input on: what the halves leave out is 2^-17 of it."""
+    """A kernel that passes its input on: what the parts leave out is 2^-17 of it."""
     values = torch.cat([-torch.logspace(-6, 4, 480), torch.tensor([0.0, -0.0, 1.0, 1e4]), torch.zeros(28)])
     x = values.reshape(1, 1, 16, 32).expand(1, 16, 16, 32).contiguous(memory_format=torch.channels_last)
     given = on_amx([amx.Input(x)], torch.eye(16)[:, :, None, None], None, Geometry(1, 1, 0), nn.ELU())
@@ -117,10 +117,10 @@ def test_inputs_side_by_side_and_what_they_go_through(activation: nn.Module) -> 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_turned_round(geometry: Geometry) -> None:
     x, weight = noise(2, 16, 8, 40), noise(16, 32, geometry.size, geometry.size, seed=2)
-    layout = amx.Layout(geometry, 16, 32, 2)
-    kernel = layout.laid_out(weight)
-    turned = layout.convolve([amx.Input(x)], kernel, is_turned=True)
-    assert torch.equal(turned, layout.convolve([amx.Input(x)], kernel).flip(-2, -1))
+    convolution = amx.SplitConvolution(geometry, 16, 32, 2)
+    kernel = convolution.laid_out(weight)
+    turned = convolution.convolve([amx.Input(x)], kernel, turns_output=True)
+    assert torch.equal(turned, convolution.convolve([amx.Input(x)], kernel).flip(-2, -1))
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -145,35 +145,72 @@ def test_gradients(
     gradient = noise(*output.shape, seed=3)
     of_x, of_weight = torch.autograd.grad(output, (exact_x, exact_weight), gradient.double())
 
-    layout = amx.layout_of(geometry, n_inputs, n_outputs, 2)
-    adjoint = layout.adjoint()
+    convolution = amx.split_convolution(geometry, n_inputs, n_outputs, 2)
+    adjoint = convolution.adjoint()
     adjoint_kernel = adjoint.laid_out(weight.transpose(0, 1), is_turned)
     assert_near(adjoint.convolve([amx.Input(gradient)], adjoint_kernel), of_x)
-    assert_near(layout.kernel_gradient(x, gradient, weight, is_turned), of_weight)
+    assert_near(convolution.kernel_gradient(x, gradient, weight, is_turned), of_weight)
 
 
 def test_a_gradient_lies_in_memory_as_the_kernel_does() -> None:
     x, gradient, weight = noise(1, 32, 8, 8), noise(1, 16, 4, 4), noise(16, 32, 5, 5)
-    of_weight = amx.layout_of(HALVING, 32, 16, 2).kernel_gradient(x, gradient, weight.transpose(0, 1))
+    of_weight = amx.split_convolution(HALVING, 32, 16, 2).kernel_gradient(x, gradient, weight.transpose(0, 1))
     assert of_weight.stride() == weight.transpose(0, 1).stride()
+
+
+@pytest.mark.parametrize("n_threads", [1, 3, 7])
+@pytest.mark.parametrize(("n_inputs", "n_outputs", "height"), [(16, 32, 30), (128, 240, 6), (16, 16, 5)])
+def test_gradients_by_any_number_of_threads(n_inputs: int, n_outputs: int, height: int, n_threads: int) -> None:
+    """More than there are rows or tiles, too; and of an odd number of rows."""
+    x, weight = noise(2, n_inputs, height, 20), noise(n_inputs, n_outputs, 5, 5, seed=2)
+    exact = weight.double().requires_grad_()
+    output = convolved(x, exact, None, HALVING)
+    gradient = noise(*output.shape, seed=3)
+    (expected,) = torch.autograd.grad(output, exact, gradient.double())
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(n_threads)
+        given = amx.split_convolution(HALVING, n_inputs, n_outputs, 2).kernel_gradient(x, gradient, weight)
+    finally:
+        torch.set_num_threads(before)
+    assert_near(given, expected)
+
+
+def test_nothing_gives_nothing() -> None:
+    convolution, weight = amx.split_convolution(HALVING, 16, 32, 2), noise(16, 32, 5, 5)
+    x, gradient = noise(0, 16, 8, 8), noise(0, 32, 4, 4)
+    assert convolution.convolve([amx.Input(x)], convolution.laid_out(weight)).shape == (0, 32, 4, 4)
+    assert not convolution.kernel_gradient(x, gradient, weight).any()
+
+
+def test_whatever_torch_takes_by_default() -> None:
+    x, weight = noise(1, 16, 8, 8), noise(16, 16, 5, 5)
+    expected = on_amx([amx.Input(x)], weight, None, HALVING)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        convolution = amx.SplitConvolution(HALVING, 16, 16, 2)
+        given = convolution.convolve([amx.Input(x)], convolution.laid_out(weight))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(given, expected)
 
 
 def test_gradients_are_the_same_each_time() -> None:
     x, gradient, weight = noise(2, 16, 200, 300), noise(2, 32, 100, 150), noise(16, 32, 5, 5)
-    layout = amx.layout_of(HALVING, 16, 32, 2)
-    first = layout.kernel_gradient(x, gradient, weight)
+    convolution = amx.split_convolution(HALVING, 16, 32, 2)
+    first = convolution.kernel_gradient(x, gradient, weight)
     for _ in range(3):
-        assert torch.equal(layout.kernel_gradient(x, gradient, weight), first)
+        assert torch.equal(convolution.kernel_gradient(x, gradient, weight), first)
 
 
 def test_a_kernel_may_lie_in_memory_in_any_way() -> None:
     weight = noise(32, 16, 5, 5)
-    layout = amx.Layout(HALVING, 32, 16, 2)
-    expected = layout.laid_out(weight.contiguous())
+    convolution = amx.SplitConvolution(HALVING, 32, 16, 2)
+    expected = convolution.laid_out(weight.contiguous())
     for order in ((3, 1, 0, 2), (0, 2, 3, 1), (2, 3, 1, 0)):
         permuted = weight.permute(order).contiguous().permute([order.index(axis) for axis in range(4)])
-        assert torch.equal(layout.laid_out(permuted), expected)
-    assert torch.equal(layout.laid_out(weight.flip(-2, -1), is_turned=True), expected)
+        assert torch.equal(convolution.laid_out(permuted), expected)
+    assert torch.equal(convolution.laid_out(weight.flip(-2, -1), is_turned=True), expected)
 
 
 def test_the_result_does_not_depend_on_the_threads() -> None:
@@ -200,15 +237,21 @@ def test_numbers_of_sixteen_bits_are_multiplied_exactly() -> None:
 def test_other_channels_than_sixteens_are_refused() -> None:
     for n_inputs, n_outputs in ((16, 24), (8, 16)):
         with pytest.raises(ValueError, match="multiples of 16"):
-            amx.Layout(HALVING, n_inputs, n_outputs, 2)
+            amx.SplitConvolution(HALVING, n_inputs, n_outputs, 2)
 
 
 def test_tensors_of_another_kind_are_refused() -> None:
-    layout, x = amx.Layout(HALVING, 32, 16, 2), noise(1, 32, 8, 8)
-    kernel = layout.laid_out(noise(32, 16, 5, 5))
+    convolution, x = amx.SplitConvolution(HALVING, 32, 16, 2), noise(1, 32, 8, 8)
+    kernel = convolution.laid_out(noise(32, 16, 5, 5))
     for inputs in ([x[:, :16]], [x, x], [x.double()], [x.contiguous()], [x[:, :16].clone(), noise(1, 16, 8, 4)]):
         with pytest.raises(ValueError, match="channels"):
-            layout.convolve([amx.Input(one) for one in inputs], kernel)
+            convolution.convolve([amx.Input(one) for one in inputs], kernel)
+    with pytest.raises(ValueError, match="instead of"):
+        convolution.convolve([amx.Input(x)], kernel[:-1])
+    with pytest.raises(ValueError, match="each of 16 channels"):
+        convolution.convolve([amx.Input(x)], kernel, noise(32))
+    with pytest.raises(ValueError, match="what came of"):
+        convolution.kernel_gradient(x, noise(1, 16, 8, 8), noise(32, 16, 5, 5))
     for weight in (noise(32, 16, 3, 3), noise(16, 32, 5, 5), noise(32, 16, 5, 5).double()):
         with pytest.raises(ValueError, match="float32 kernel"):
-            layout.laid_out(weight)
+            convolution.laid_out(weight)

@@ -68,3 +68,8 @@ def test_blocks_that_lie_side_by_side_share_a_step(n_inputs: int, n_steps: int) 
 
 def test_transposed_convolutions_have_no_step_for_zeros() -> None:
     assert [len(phase) for phase in steps_of(Geometry(5, 2, 2, is_transposed=True), 32).phases] == [9, 6, 6, 4]
+
+
+def test_rows_whose_end_is_left_out_are_refused() -> None:
+    with pytest.raises(ValueError, match="leaves out"):
+        steps_of(Geometry(4, 4, 0), 16)

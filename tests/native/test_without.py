@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spleeter.native import amx
+from spleeter.native import amx, library
 
 PREPARE = """
 import torch
@@ -23,9 +23,9 @@ needs_amx = pytest.mark.skipif(not amx.is_available(), reason="AMX cannot be use
 
 @pytest.fixture
 def looked_for_anew() -> Iterator[None]:
-    amx._library.cache_clear()
+    library.library.cache_clear()
     yield
-    amx._library.cache_clear()
+    library.library.cache_clear()
 
 
 @needs_amx
@@ -41,14 +41,22 @@ def test_it_is_switched_off_in_the_environment(monkeypatch: pytest.MonkeyPatch, 
 def test_a_library_that_is_not_there_or_cannot_be_loaded_is_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
-    library = tmp_path / "libsplit.so"
+    file = tmp_path / "libsplit.so"
     if content is not None:
-        library.write_bytes(content)
-    monkeypatch.setattr(amx, "_LIBRARY", library)
+        file.write_bytes(content)
+    monkeypatch.setattr(library, "_LIBRARY", file)
     assert not amx.is_available()
 
 
 @pytest.mark.usefixtures("looked_for_anew")
 def test_other_processors_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(amx, "_CPU_FLAGS", {*amx._CPU_FLAGS, "an_extension_that_is_yet_to_come"})
+    monkeypatch.setattr(library, "_CPU_FLAGS", {*library._CPU_FLAGS, "an_extension_that_is_yet_to_come"})
+    assert not amx.is_available()
+
+
+@needs_amx
+@pytest.mark.usefixtures("looked_for_anew")
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an update whose installation is still to come."""
+    monkeypatch.setattr(library, "_SOURCES", ("convolution.c", "gradient.c"))
     assert not amx.is_available()
