@@ -67,9 +67,7 @@ class Source:
     def _open_container(self, stream_number: int | None) -> None:
         self._wav_samples = riff.samples_promised(self._file) if self._file.seekable() else None
         try:
-            self._container = av.open(
-                self._file, "r", container_options=_ALONE, metadata_errors="replace", buffer_size=_READ_SIZE
-            )
+            self._container = self._opened()
         except AV_ERRORS as error:
             self.check()
             empty = self._file.seekable() and self._file.seek(0, os.SEEK_END) == 0
@@ -82,6 +80,21 @@ class Source:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's pictures
         self.metadata = AudioMetadata(musical_tags(self._container.metadata, self.stream.metadata), cover)
+
+    def _opened(self) -> av.container.InputContainer:
+        try:
+            return self._opened_as(None)
+        except av.error.InvalidDataError:
+            # Of an MP3 of a tenth of a second, FFmpeg may find too little to be sure what it is.
+            if not self._file.seekable() or self._file.seek(0) or self._file.read(3) != b"ID3":
+                raise
+            self._file.seek(0)
+            return self._opened_as("mp3")
+
+    def _opened_as(self, container: str | None) -> av.container.InputContainer:
+        return av.open(
+            self._file, "r", container, container_options=_ALONE, metadata_errors="replace", buffer_size=_READ_SIZE
+        )
 
     def _sound_stream(self, number: int | None) -> av.AudioStream:
         """The asked sound stream; else the first one marked as the default, else the first that can be decoded."""

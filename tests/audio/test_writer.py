@@ -113,6 +113,14 @@ def test_every_length_comes_back(n_samples: int, codec: Codec, seed: int, tmp_pa
         assert surplus == 0
 
 
+@pytest.mark.parametrize("n_samples", [3959, 4204, 4334, 4575])
+def test_short_mp3_files_that_ffmpeg_does_not_recognise_come_back(
+    n_samples: int, tmp_path: Path, adapter: PyAVAudioAdapter
+) -> None:
+    adapter.save(tmp_path / "a.mp3", sound(n_samples, 44100, 1, 0), 44100)
+    assert len(adapter.load(tmp_path / "a.mp3")[0]) == n_samples
+
+
 @pytest.mark.parametrize("n_samples", [4 * 1152 + n for n in (0, 1, 20, 46, 47, 48, 1105, 1151)])
 def test_the_lame_tag_tells_padding_longer_than_a_frame(
     n_samples: int, tmp_path: Path, adapter: PyAVAudioAdapter
