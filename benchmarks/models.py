@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,5 +52,6 @@ class Models:
             return Model(descriptor, label)
         folder = self._folder / descriptor.rpartition(":")[-1]
         configuration = Configuration.load({**released.to_dict(), "model_dir": str(folder.absolute())})
-        save(folder, build(configuration), configuration)
+        with ThreadPoolExecutor(1) as passing:  # torch's threads end with the one that they compute for
+            passing.submit(lambda: save(folder, build(configuration), configuration)).result()
         return Model(str(folder), f"{label} (random weights)")

@@ -48,7 +48,15 @@ def run(setting: Setting) -> list[Table]:
 
 
 def _measure(setting: Setting, n_stems: int, way: str, waveform: Waveform) -> Callable[[], float]:
-    """A measure of one separation; the separator has warmed up on the first 15 s."""
-    separator = Separator(setting.models.get(n_stems).descriptor, device=str(setting.device), **_WAYS[way])
-    separator.separate(waveform[: _QUICK_SECONDS * SAMPLE_RATE])
-    return timer(lambda: separator.separate(waveform), setting.device, warm_up=False)
+    """A measure of one separation, after a warm-up on the first 15 s.
+
+    The separator is made for it and gone after it: while several are there, each slows the others.
+    """
+    descriptor = setting.models.get(n_stems).descriptor
+
+    def measured() -> float:
+        separator = Separator(descriptor, device=str(setting.device), **_WAYS[way])
+        separator.separate(waveform[: _QUICK_SECONDS * SAMPLE_RATE])
+        return timer(lambda: separator.separate(waveform), setting.device, warm_up=False)()
+
+    return measured
