@@ -14,7 +14,7 @@ from zlib import crc32
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = "spleeter/native"
-SOURCES, HEADERS = ["convolution.c", "gradient.c"], ["split.h"]
+SOURCES, HEADERS = ["convolution.c", "gradient.c", "norm.c"], ["activation.h", "split.h"]
 LIBRARY = f"{FOLDER}/libsplit.so"
 FLAGS = ["-O3", "-fPIC", "-fopenmp"]
 INSTRUCTIONS = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "fma", "amx-tile", "amx-bf16"]

@@ -7,8 +7,8 @@ tail         the last doubling and the head work on blocks of 4 × 4 bins, as th
 norms        with fixed statistics are affine maps. Each is one function with the activation beside it, whose
              gradients are computed in parts that stay in the caches
 skips        what a layer gives is written beside the skip that it joins
-gradients    of the convolutions are computed in split float32 on a processor with AMX (native/amx.py). Estimates are
-             not: rounded otherwise, some units would be on the other side of an activation's corner
+gradients    are computed by native/amx.py on a processor with AMX, those of the convolutions in split float32.
+             Estimates are not: rounded otherwise, some units would be on the other side of an activation's corner
 """
 
 from collections.abc import Callable, Iterator
@@ -108,10 +108,14 @@ def _tail(last: Up, head: nn.Conv2d, x: Tensor) -> Tensor:
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, is_turned: bool = False) -> Tensor:
     """A convolution by a kernel (inputs, outputs, rows, columns), which may be turned round before."""
-    is_float = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if is_float and amx.is_available() and not any(n % LANES for n in weight.shape[:2]):
+    if _is_for_amx(x) and weight.shape[1] % LANES == 0 and not torch.is_autocast_enabled("cpu"):
         return _with_split_gradients(x, weight, bias, geometry, is_turned)
     return _plainly_convolved(x, weight, bias, geometry, is_turned)
+
+
+def _is_for_amx(x: Tensor) -> bool:
+    """Whether the gradients of what is done with a tensor (batch, channels, T, F) can be computed there."""
+    return x.dtype == torch.float32 and x.shape[1] % LANES == 0 and amx.is_available()
 
 
 def _plainly_convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, is_turned: bool) -> Tensor:
@@ -154,6 +158,7 @@ class _WithSplitGradients(torch.autograd.Function):
 class _Kind(NamedTuple):
     """An activation: how it is applied in place, and what its output makes of the gradient."""
 
+    module: nn.Module
     apply_: Callable[[Tensor], Tensor]
     gradient: Callable[[Tensor, Tensor], Tensor]
 
@@ -163,11 +168,13 @@ def _kind(activation: nn.Module) -> _Kind:
     if isinstance(activation, nn.LeakyReLU):
         slope = activation.negative_slope
         return _Kind(
-            lambda x: functional.leaky_relu_(x, slope), lambda g, y: backward.leaky_relu_backward(g, y, slope, True)
+            activation,
+            lambda x: functional.leaky_relu_(x, slope),
+            lambda g, y: backward.leaky_relu_backward(g, y, slope, True),
         )
     if isinstance(activation, nn.ELU):
-        return _Kind(functional.elu_, lambda g, y: backward.elu_backward(g, 1.0, 1.0, 1.0, True, y))
-    return _Kind(functional.relu_, lambda g, y: backward.threshold_backward(g, y, 0.0))
+        return _Kind(activation, functional.elu_, lambda g, y: backward.elu_backward(g, 1.0, 1.0, 1.0, True, y))
+    return _Kind(activation, functional.relu_, lambda g, y: backward.threshold_backward(g, y, 0.0))
 
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
@@ -188,14 +195,17 @@ class _Normed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, shift: Tensor, kind: _Kind) -> Tensor:
         y = kind.apply_(torch.addcmul(_by_channel(shift, x), _by_channel(scale, x), x))
-        ctx.save_for_backward(x, scale, y)
+        ctx.save_for_backward(x, scale, shift, y)
         ctx.kind = kind  # type: ignore[attr-defined]
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale, y = ctx.saved_tensors
+        x, scale, shift, y = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        if _is_for_amx(x):
+            x = x.contiguous(memory_format=torch.channels_last)
+            return *amx.norm_gradients(gradient, x, scale, shift, ctx.kind.module), None
         of_x, of_scale, of_shift = torch.empty_like(gradient), torch.zeros_like(scale), torch.zeros_like(scale)
         factor = scale.to(x.dtype)
         for g, x_part, y_part, out in _parts(gradient, x, y, of_x):
@@ -226,6 +236,9 @@ class _Joined(torch.autograd.Function):
         activated, scale = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         of_skip, of_layer = gradient[:, : ctx.n_skipped], gradient[:, ctx.n_skipped :]
+        if _is_for_amx(activated):
+            activated = activated.contiguous(memory_format=torch.channels_last)
+            return of_skip, *amx.norm_gradients(of_layer, activated, scale, None, ctx.kind.module), None
         of_x, of_scale, of_shift = torch.empty_like(activated), torch.zeros_like(scale), torch.zeros_like(scale)
         factor = scale.to(activated.dtype)
         for g, a, out in _parts(of_layer, activated, of_x):

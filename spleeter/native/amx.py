@@ -1,7 +1,7 @@
 """Convolutions on AMX, the matrix unit of newer x86 servers, of float32 numbers taken apart into bfloat16 ones.
 
-They are computed by convolution.c and gradient.c. Where there is no such processor, or the package was installed
-without gcc, `is_available` says so; `SPLEETER_AMX=0` in the environment has it say so as well.
+They are computed by convolution.c, gradient.c and norm.c. Where there is no such processor, or the package was
+installed without gcc, `is_available` says so; `SPLEETER_AMX=0` in the environment has it say so as well.
 """
 
 import ctypes
@@ -200,6 +200,39 @@ class SplitConvolution:
 def split_convolution(geometry: Geometry, n_inputs: int, n_outputs: int, n_parts: int) -> SplitConvolution:
     """A kind of convolution, made once."""
     return SplitConvolution(geometry, n_inputs, n_outputs, n_parts)
+
+
+def norm_gradients(
+    gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor | None, activation: nn.Module
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of activation(scale · x + shift), or without a shift of scale · x, where the activation gave x.
+
+    Args:
+        gradient: of the output, (batch, channels, height, width), channels last, or some channels of such a tensor.
+        x: what is scaled, of the same shape, channels last.
+        scale, shift: (channels,), a multiple of sixteen.
+        activation: one that is known.
+
+    Returns:
+        Gradients of x, or of what was activated to it; of the scale; and of the shift.
+    """
+    _check([x], len(scale))
+    _check_channels(scale, x.shape[1])
+    _check_channels(shift, x.shape[1])
+    batch, n_channels, height, width = x.shape
+    pitch = gradient.stride(3)
+    strides = height * width * pitch, 1, width * pitch, pitch
+    if gradient.shape != x.shape or gradient.stride() != strides or gradient.dtype != torch.float32:
+        raise ValueError("a gradient must be like what it is of, and have its channels last")
+    of_x, of_scale, of_shift = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(scale)
+    norm = library.Norm(
+        gradient.data_ptr(), pitch, x.data_ptr(), scale.data_ptr(), _pointer(shift),
+        batch * height * width, n_channels, shift is None, _activation(activation),
+        of_x.data_ptr(), of_scale.data_ptr(), of_shift.data_ptr(),
+    )  # fmt: skip
+    if not _loaded().differentiate_norm(norm, torch.get_num_threads()):
+        raise MemoryError("no memory for the gradients of a norm")
+    return of_x, of_scale, of_shift
 
 
 def _loaded() -> ctypes.CDLL:

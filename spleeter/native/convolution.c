@@ -14,6 +14,7 @@ Tensors are (batch, height, width, channels), in float32. Channels are counted i
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "split.h"
 
 enum {
@@ -22,11 +23,6 @@ enum {
     APART = 64,            /* from so many channels on, a line of the cache lies between two pixels: */
     GAP = 32,              /* without it, they would all be kept in the same few places of the cache */
 };
-
-typedef struct {
-    int32_t is_elu; /* exp(x) - 1 below zero, or else */
-    float slope;    /* slope · x below zero */
-} Activation;
 
 typedef struct {
     const float *data;
@@ -72,24 +68,6 @@ uint32_t sources(void) { return SOURCES; }
 int32_t allow(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-}
-
-/* exp(x) for x <= 0, to 2e-7: 2^n · exp(rest), the rest by its series. */
-static inline __m512 exponential(__m512 x) {
-    x = _mm512_max_ps(x, _mm512_set1_ps(-87));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 rest = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    rest = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), rest);
-    __m512 sum = _mm512_set1_ps(1.f / 5040);
-    const float inverses[] = {1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 0.5f, 1, 1};
-    for (int i = 0; i < 7; i++) sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(inverses[i]));
-    return _mm512_scalef_ps(sum, n);
-}
-
-static inline __m512 activated(__m512 x, Activation activation) {
-    const __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
-    if (activation.is_elu) return _mm512_mask_sub_ps(x, below, exponential(x), _mm512_set1_ps(1));
-    return _mm512_mask_mul_ps(x, below, x, _mm512_set1_ps(activation.slope));
 }
 
 /* Take some pixels of an input apart, from `first` on, into the first channels at `to`. */

@@ -1,4 +1,4 @@
-"""The library that convolution.c and gradient.c are compiled into, and their structures."""
+"""The library that the sources here are compiled into, and their structures."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from zlib import crc32
 
 _FOLDER = Path(__file__).parent
 _LIBRARY = _FOLDER / "libsplit.so"
-_SOURCES = ("convolution.c", "gradient.c", "split.h")
+_SOURCES = ("convolution.c", "gradient.c", "norm.c", "activation.h", "split.h")
 _CPU_FLAGS = {"amx_tile", "amx_bf16", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "fma"}
 
 
@@ -32,6 +32,7 @@ def library() -> ctypes.CDLL | None:
         POINTER(Convolution), POINTER(Input), c_int32, POINTER(Size), c_void_p, c_int32
     ]  # fmt: skip
     loaded.correlate.argtypes = [POINTER(Correlation), c_int32]
+    loaded.differentiate_norm.argtypes = [POINTER(Norm), c_int32]
     loaded.pack.argtypes = [POINTER(Convolution), c_void_p, POINTER(c_int64), c_void_p, c_int32]
     loaded.pack.restype = None
     return loaded if loaded.allow() else None
@@ -100,4 +101,23 @@ class Correlation(Structure):
         *((name, c_int32) for name in ("batch", "height", "width", "n_down", "n_across")),
         ("gradient", c_void_p),
         ("strides", c_int64 * 4),
+    )
+
+
+class Norm(Structure):
+    """Of norm.c."""
+
+    _fields_ = (
+        ("gradient", c_void_p),
+        ("pitch", c_int64),
+        ("x", c_void_p),
+        ("scale", c_void_p),
+        ("shift", c_void_p),
+        ("n_pixels", c_int32),
+        ("n_channels", c_int32),
+        ("is_activated", c_int32),
+        ("activation", Activation),
+        ("of_x", c_void_p),
+        ("of_scale", c_void_p),
+        ("of_shift", c_void_p),
     )

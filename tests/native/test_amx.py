@@ -176,6 +176,34 @@ def test_gradients_by_any_number_of_threads(n_inputs: int, n_outputs: int, heigh
     assert_near(given, expected)
 
 
+@pytest.mark.parametrize("activation", [nn.Identity(), nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU()], ids=str)
+@pytest.mark.parametrize(("n_channels", "height", "width"), [(16, 40, 37), (48, 3, 5), (256, 8, 16)])
+@pytest.mark.parametrize("is_activated", [False, True])
+def test_gradients_of_norms(
+    activation: nn.Module, n_channels: int, height: int, width: int, is_activated: bool
+) -> None:
+    """With the activation after the scale and shift, or before, and of a gradient that lies beside another."""
+    before = noise(2, n_channels, height, width)
+    scale, shift = noise(n_channels, seed=4), noise(n_channels, seed=5)
+    gradient = noise(2, n_channels + 16, height, width, seed=6)[:, 16:]
+    exact = [tensor.double().requires_grad_() for tensor in (before, scale, shift)]
+    x, by, plus = exact[0], exact[1][:, None, None], exact[2][:, None, None]
+    output = by * activation(x) + plus if is_activated else activation(by * x + plus)
+    expected = torch.autograd.grad(output, exact, gradient.double())
+    given = amx.norm_gradients(
+        gradient, activation(before) if is_activated else before, scale, None if is_activated else shift, activation
+    )
+    for got, wanted in zip(given, expected, strict=True):
+        assert_near(got, wanted)
+
+
+def test_gradients_of_norms_of_another_layout_are_refused() -> None:
+    x, scale = noise(1, 16, 4, 6), noise(16)
+    for gradient in (x.contiguous(), x[:, :, ::2], noise(1, 16, 4, 5), x.double(), noise(1, 32, 4, 6)[:, ::2]):
+        with pytest.raises(ValueError, match="like what it is of"):
+            amx.norm_gradients(gradient, x, scale, None, nn.ReLU())
+
+
 def test_nothing_gives_nothing() -> None:
     convolution, weight = amx.split_convolution(HALVING, 16, 32, 2), noise(16, 32, 5, 5)
     x, gradient = noise(0, 16, 8, 8), noise(0, 32, 4, 4)
