@@ -14,7 +14,6 @@ from zlib import crc32
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = "spleeter/native"
-SOURCES, HEADERS = ["convolution.c", "gradient.c", "norm.c"], ["activation.h", "split.h"]
 LIBRARY = f"{FOLDER}/libsplit.so"
 FLAGS = ["-O3", "-fPIC", "-fopenmp"]
 INSTRUCTIONS = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "fma", "amx-tile", "amx-bf16"]
@@ -29,9 +28,9 @@ class NativeBuildHook(BuildHookInterface[Any]):
         """Compile; called before a wheel, or an editable installation, is made."""
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             return
-        self._workplace = TemporaryDirectory()
         # An editable installation finds it beside its sources; for a wheel these are left as they are.
-        library = Path(self.root if version == "editable" else self._workplace.name, Path(LIBRARY))
+        self._workplace = TemporaryDirectory()  # until the wheel is made
+        library = Path(self.root if version == "editable" else self._workplace.name, LIBRARY)
         try:
             library.parent.mkdir(parents=True, exist_ok=True)
             _compile(Path(self.root, FOLDER).resolve(), library)
@@ -51,10 +50,11 @@ def _compile(folder: Path, library: Path) -> None:
     They are compiled for OpenMP but linked without it: torch's, with its team of threads, is there when the library
     is loaded.
     """
-    checksum = crc32(b"".join((folder / name).read_bytes() for name in (*SOURCES, *HEADERS)))
+    checksum = crc32(b"".join(path.read_bytes() for path in sorted(folder.glob("*.[ch]"))))
     options = [*FLAGS, f"-DSOURCES={checksum}u", *(f"-m{name}" for name in INSTRUCTIONS)]
-    objects = [Path(name).with_suffix(".o").name for name in SOURCES]
+    sources = sorted(folder.glob("*.c"))
+    objects = [path.with_suffix(".o").name for path in sources]
     with TemporaryDirectory() as workplace:
-        for arguments in (["-c", *options, *(str(folder / name) for name in SOURCES)], ["-shared", *objects]):
+        for arguments in (["-c", *options, *map(str, sources)], ["-shared", *objects]):
             subprocess.run(["gcc", *arguments], cwd=workplace, capture_output=True, text=True, check=True)
         shutil.move(Path(workplace, "a.out"), library)

@@ -1,4 +1,4 @@
-"""Convolutions on AMX, the matrix unit of newer x86 servers, of float32 numbers taken apart into bfloat16 ones.
+"""Convolutions on AMX, the matrix unit of newer x86 servers, and gradients: float32 as sums of bfloat16.
 
 They are computed by convolution.c, gradient.c and norm.c. Where there is no such processor, or the package was
 installed without gcc, `is_available` says so; `SPLEETER_AMX=0` in the environment has it say so as well.

@@ -9,7 +9,6 @@ from zlib import crc32
 
 _FOLDER = Path(__file__).parent
 _LIBRARY = _FOLDER / "libsplit.so"
-_SOURCES = ("convolution.c", "gradient.c", "norm.c", "activation.h", "split.h")
 _CPU_FLAGS = {"amx_tile", "amx_bf16", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "fma"}
 
 
@@ -24,7 +23,7 @@ def library() -> ctypes.CDLL | None:
     try:
         loaded = ctypes.CDLL(str(_LIBRARY))
         loaded.sources.restype = c_uint32
-        if loaded.sources() != crc32(b"".join((_FOLDER / name).read_bytes() for name in _SOURCES)):
+        if loaded.sources() != _checksum():
             return None  # compiled from other sources: installed before they changed
     except (OSError, AttributeError):
         return None
@@ -38,23 +37,28 @@ def library() -> ctypes.CDLL | None:
     return loaded if loaded.allow() else None
 
 
+def _checksum() -> int:
+    """Of the sources, as hatch_build.py tells the library."""
+    return crc32(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.[ch]"))))
+
+
 def _has_amx() -> bool:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        with Path("/proc/cpuinfo").open() as cpus:  # of which there may be hundreds: the first will do
+            flags = next((line for line in cpus if line.startswith("flags")), "")
     except OSError:
         return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
     return set(flags.split()) >= _CPU_FLAGS
 
 
 class Activation(Structure):
-    """Of convolution.c, as the others."""
+    """Of activation.h; all structures are those of the sources."""
 
     _fields_ = (("is_elu", c_int32), ("slope", c_float))
 
 
 class Input(Structure):
-    """A tensor that is convolved, and what it goes through before."""
+    """Of convolution.c: a tensor that is convolved, and what it goes through before."""
 
     _fields_ = (
         ("data", c_void_p),

@@ -6,8 +6,9 @@ In one pass over memory, by blocks of pixels: sums over a block are of float32, 
 #include <stdlib.h>
 
 #include "activation.h"
+#include "split.h"
 
-enum { LANES = 16, BLOCK = 256 };
+enum { BLOCK = 256 };
 
 typedef struct {
     const float *gradient;          /* (pixels, channels) of the output, */
@@ -50,7 +51,7 @@ static void differentiate(const Norm *norm, int32_t first, int32_t last, int32_t
 
 /* Fill the gradients, by `n_threads` threads. Returns 0 only if there is no memory. */
 int32_t differentiate_norm(const Norm *norm, int32_t n_threads) {
-    const int32_t n_sums = 2 * norm->n_channels, n_blocks = (norm->n_pixels + BLOCK - 1) / BLOCK;
+    const int32_t n_sums = 2 * norm->n_channels, n_blocks = quotient_up(norm->n_pixels, BLOCK);
     double *sums = calloc((int64_t)n_threads * n_sums, sizeof *sums);
     if (!sums) return 0;
 #pragma omp parallel num_threads(n_threads)
@@ -58,9 +59,9 @@ int32_t differentiate_norm(const Norm *norm, int32_t n_threads) {
         double *own = sums + (int64_t)omp_get_thread_num() * n_sums;
 #pragma omp for schedule(static)
         for (int32_t block = 0; block < n_blocks; block++) {
-            const int32_t first = block * BLOCK, end = first + BLOCK;
+            const int32_t first = block * BLOCK, last = least(first + BLOCK, norm->n_pixels);
             for (int32_t channel = 0; channel < norm->n_channels; channel += LANES)
-                differentiate(norm, first, end < norm->n_pixels ? end : norm->n_pixels, channel, own);
+                differentiate(norm, first, last, channel, own);
         }
     }
     for (int32_t thread = 1; thread < n_threads; thread++)

@@ -1,5 +1,8 @@
 """Without the compiled library, or switched off, everything works as on other processors."""
 
+import ctypes
+import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,5 +61,20 @@ def test_other_processors_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("looked_for_anew")
 def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after an update whose installation is still to come."""
-    monkeypatch.setattr(library, "_SOURCES", ("convolution.c", "gradient.c"))
+    monkeypatch.setattr(library, "_checksum", lambda: 0)
     assert not amx.is_available()
+
+
+def major_version_of_gcc() -> int:
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64") or not shutil.which("gcc"):
+        return 0
+    done = subprocess.run(["gcc", "-dumpversion"], capture_output=True, text=True, check=True)
+    return int(done.stdout.partition(".")[0])
+
+
+@pytest.mark.skipif(major_version_of_gcc() < 11, reason="there is no gcc that knows AMX")
+def test_where_it_can_be_compiled_it_has_been() -> None:
+    """Or else everything that needs it would be skipped, and pass."""
+    compiled = ctypes.CDLL(str(library._LIBRARY))
+    compiled.sources.restype = ctypes.c_uint32
+    assert compiled.sources() == library._checksum(), "`make install` compiles it anew"
