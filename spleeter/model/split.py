@@ -6,7 +6,7 @@ few inputs, is torch's.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,17 +25,6 @@ def is_splittable(unet: UNet) -> bool:
     is_known = all(activation is not None and amx.is_known(activation) for activation in activations)
     counts = [down.conv.out_channels for down in downs] + [up.conv.out_channels for up in ups[:-1]]
     return is_known and all(n % LANES == 0 for n in counts)
-
-
-class _Before(NamedTuple):
-    """What an input goes through: activation(scale · x + shift), by channel."""
-
-    scale: Tensor | None = None
-    shift: Tensor | None = None
-    activation: nn.Module = nn.Identity()
-
-
-_NOTHING = _Before()
 
 
 class SplitUNet(nn.Module):
@@ -78,7 +67,7 @@ class _Layer:
         weight: Tensor,
         bias: Tensor | None,
         geometry: Geometry,
-        before: Sequence[_Before],
+        before: Sequence[amx.Before],
         after: nn.Module,
         n_parts: int,
         turns_output: bool = False,
@@ -90,28 +79,28 @@ class _Layer:
         self._before, self._after, self._turns_output = before, after, turns_output
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        prepared = [amx.Input(x, *before) for x, before in zip(inputs, self._before, strict=True)]
+        prepared = [amx.Input(x, before) for x, before in zip(inputs, self._before, strict=True)]
         return self._convolution.convolve(prepared, self._kernel, self._bias, self._after, self._turns_output)
 
 
 def _down(layer: Down, n_parts: int) -> _Layer:
     assert layer.norm is not None
     assert layer.activation is not None
-    before = _Before(*affine(layer.norm), layer.activation)
+    before = amx.Before(*affine(layer.norm), layer.activation)
     weight = layer.conv.weight.transpose(0, 1).flip(-2, -1)
     return _Layer(weight, layer.conv.bias, HALVING, [before], nn.Identity(), n_parts)
 
 
 def _up(layer: Up, above: Up | None, n_parts: int) -> _Layer:
     """A doubling of a skip and what the layer above it gives; the deepest has the bottleneck alone."""
-    before = [_NOTHING] if above is None else [_NOTHING, _Before(*affine(above.norm))]
+    before = [amx.NOTHING] if above is None else [amx.NOTHING, amx.Before(*affine(above.norm))]
     return _Layer(layer.conv.weight.flip(-2, -1), layer.conv.bias, DOUBLING, before, layer.activation, n_parts)
 
 
 def _tail(last: Up, above: Up, n_parts: int) -> _Layer:
     assert last.conv.bias is not None
     weight, bias = doubling_by_blocks(last.conv.weight).transpose(0, 1), last.conv.bias.expand(BLOCK**2)
-    return _Layer(weight, bias, TAIL, [_NOTHING, _Before(*affine(above.norm))], last.activation, n_parts)
+    return _Layer(weight, bias, TAIL, [amx.NOTHING, amx.Before(*affine(above.norm))], last.activation, n_parts)
 
 
 def _head(head: nn.Conv2d, last: Up, n_parts: int) -> _Layer:
@@ -120,4 +109,4 @@ def _head(head: nn.Conv2d, last: Up, n_parts: int) -> _Layer:
     weight = head_by_blocks(head.weight).flip(-2, -1).transpose(0, 1)
     scale, shift = (values.repeat_interleave(BLOCK**2) for values in affine(last.norm))
     bias = head.bias.repeat_interleave(BLOCK**2)
-    return _Layer(weight, bias, HEAD, [_Before(scale, shift)], nn.Identity(), n_parts, turns_output=True)
+    return _Layer(weight, bias, HEAD, [amx.Before(scale, shift)], nn.Identity(), n_parts, turns_output=True)

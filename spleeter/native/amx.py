@@ -34,16 +34,25 @@ def is_known(activation: nn.Module) -> bool:
     return isinstance(activation, nn.Identity | nn.ReLU | nn.LeakyReLU)
 
 
-class Input(NamedTuple):
-    """A tensor (batch, channels, height, width) of which activation(scale · x + shift) is convolved.
+class Before(NamedTuple):
+    """What an input goes through before it is convolved: activation(scale · x + shift), by channel.
 
     `scale` and `shift` are (channels,).
     """
 
-    x: Tensor
     scale: Tensor | None = None
     shift: Tensor | None = None
     activation: nn.Module = _IDENTITY
+
+
+NOTHING = Before()
+
+
+class Input(NamedTuple):
+    """A tensor (batch, channels, height, width) that is convolved, and what it goes through before."""
+
+    x: Tensor
+    before: Before = NOTHING
 
 
 class SplitConvolution:
@@ -121,8 +130,8 @@ class SplitConvolution:
             raise ValueError(f"a kernel of {kernel.numel()} numbers instead of {self._n_laid_out}")
         _check_channels(bias, self._n_outputs)
         for given in inputs:
-            _check_channels(given.scale, given.x.shape[1])
-            _check_channels(given.shift, given.x.shape[1])
+            _check_channels(given.before.scale, given.x.shape[1])
+            _check_channels(given.before.shift, given.x.shape[1])
         batch, _, height, width = inputs[0].x.shape
         down, across = self._geometry.output(height), self._geometry.output(width)
         shape = batch, self._n_outputs, down, across
@@ -284,8 +293,8 @@ def _activation(activation: nn.Module) -> library.Activation:
 
 
 def _described(given: Input) -> library.Input:
-    scale, shift = _pointer(given.scale), _pointer(given.shift)
-    return library.Input(given.x.data_ptr(), scale, shift, given.x.shape[1], _activation(given.activation))
+    x, (scale, shift, activation) = given
+    return library.Input(x.data_ptr(), _pointer(scale), _pointer(shift), x.shape[1], _activation(activation))
 
 
 def _pointer(tensor: Tensor | None) -> int | None:

@@ -109,7 +109,7 @@ def test_elu_from_minus_infinity_to_zero() -> None:
 def test_inputs_side_by_side_and_what_they_go_through(activation: nn.Module) -> None:
     skip, x, weight = noise(2, 16, 9, 21), noise(2, 48, 9, 21, seed=3), noise(64, 32, 5, 5, seed=2)
     scale, shift = noise(48, seed=4), noise(48, seed=5)
-    given = on_amx([amx.Input(skip), amx.Input(x, scale, shift, activation)], weight, None, DOUBLING)
+    given = on_amx([amx.Input(skip), amx.Input(x, amx.Before(scale, shift, activation))], weight, None, DOUBLING)
     normed = activation(scale[:, None, None].double() * x + shift[:, None, None])
     assert_near(given, convolved(torch.cat([skip, normed], dim=1), weight, None, DOUBLING))
 
