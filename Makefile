@@ -28,7 +28,7 @@ unit: install
 install: $(VENV)/installed
 
 # torch comes first, with pip: a version that is there already is then kept by everything that needs it.
-$(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard spleeter/native/*.[ch])
+$(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard spleeter/backends/native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'

@@ -1,4 +1,4 @@
-"""Compiles spleeter/native while the package is built, where there is a processor and a compiler for it.
+"""Compiles spleeter/backends/native while the package is built, where there is a processor and a compiler for it.
 
 Everywhere else the package is built without it, and works without it.
 """
@@ -13,7 +13,7 @@ from zlib import crc32
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = "spleeter/native"
+FOLDER = "spleeter/backends/native"
 LIBRARY = f"{FOLDER}/libsplit.so"
 FLAGS = ["-O3", "-fPIC", "-fopenmp"]
 INSTRUCTIONS = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "fma", "amx-tile", "amx-bf16"]

@@ -21,7 +21,7 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.catalogue import jobs as catalogue
 from spleeter.catalogue.jobs import Job
 from spleeter.catalogue.songs import find_songs
-from spleeter.output import StemFiles
+from spleeter.pipeline.sink import StemFiles
 from spleeter.separator import Separator
 from spleeter.types import Waveform
 from spleeter.utils.names import FILENAME_FORMAT

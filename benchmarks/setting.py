@@ -11,7 +11,7 @@ import torch
 from benchmarks.models import Models
 from benchmarks.options import Options
 from benchmarks.songs import Songs
-from spleeter.device import select_device
+from spleeter.backends.torch.device import select_device
 
 
 @dataclass(frozen=True)

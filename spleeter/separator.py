@@ -16,23 +16,23 @@ import torch
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
+from spleeter.backends.torch.device import select_device, select_precision
+from spleeter.backends.torch.transfer import HostCopies
 from spleeter.configuration import Configuration
-from spleeter.device import select_device, select_precision
+from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, SpleeterError
 from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
-from spleeter.output import Clip, StemFiles, output_paths, picture_path, song_name
-from spleeter.pictures import SpectrogramCollector, draw_to_file, require_matplotlib
-from spleeter.quality import DEFAULT_PRESET, Quality, configured, exactly
-from spleeter.selection import Selection
-from spleeter.separation import Separation
-from spleeter.spectral.segments import Tiling
-from spleeter.transfer import HostCopies
+from spleeter.pipeline.options import DEFAULT_PRESET, Quality, configured, exactly
+from spleeter.pipeline.prefetch import prefetch
+from spleeter.pipeline.selection import Selection
+from spleeter.pipeline.sink import Clip, StemFiles, output_paths, picture_path, song_name
+from spleeter.pipeline.stream import Separation
+from spleeter.plotting import SpectrogramCollector, draw_to_file, require_matplotlib
 from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
-from spleeter.utils.prefetch import prefetch
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""

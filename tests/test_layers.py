@@ -11,10 +11,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "spleeter"
 
 # room -> the rooms it may import from (besides itself). Level by level, from the ground up.
-GROUND = {"", "errors", "types", "configuration", "utils", "resources"}
-FILES = {"audio", "model.provider", "model.tensorflow"}
-TORCH = {"device", "transfer", "spectral", "masking", "native", "model"}
-AROUND = {"selection", "quality", "output", "pictures", "tracks"}
+GROUND = {"errors", "types", "configuration", "utils", "resources"}
+FILES = {"audio", "dsp", "model.provider", "model.tensorflow", "model.checkpoint"}
+MODEL = {"model", "model.functions"}
+BACKENDS = {"backends", "backends.base", "backends.native", "backends.torch"}
+BELOW_SEPARATOR = GROUND | FILES | MODEL | BACKENDS | {"pipeline"}
 ALLOWED: dict[str, set[str]] = {
     "": {"errors"},
     "errors": set(),
@@ -23,35 +24,34 @@ ALLOWED: dict[str, set[str]] = {
     "utils": GROUND,
     "configuration": GROUND,
     "audio": GROUND,
-    "model.tensorflow": GROUND,
+    "dsp": GROUND,
+    "model": GROUND,
+    "model.tensorflow": GROUND | MODEL,
     "model.provider": GROUND | {"model.tensorflow"},
-    "device": GROUND,
-    "transfer": GROUND,
-    "spectral": GROUND,
-    "masking": GROUND,
-    "native": GROUND,
-    "model": GROUND | {"model.tensorflow", "native"},
-    "selection": GROUND,
-    "quality": GROUND,
-    "output": GROUND | {"audio"},
-    "pictures": GROUND | {"audio"},
-    "tracks": GROUND | {"audio"},
-    "groups": GROUND | TORCH,
-    "separation": GROUND | TORCH | {"groups"},
-    "separator": GROUND | FILES | TORCH | AROUND | {"separation"},
-    "training": GROUND | FILES | TORCH | {"tracks"},
-    "evaluation": GROUND | FILES | TORCH | {"tracks", "separator"},
-    "catalogue": GROUND | FILES | {"selection", "output", "separator"},
-    "cli": GROUND | FILES | TORCH | AROUND | {"separation", "separator", "training", "evaluation", "catalogue"},
+    "model.checkpoint": GROUND | MODEL | {"model.tensorflow"},
+    "model.functions": GROUND | MODEL,
+    "backends": GROUND,
+    "backends.base": GROUND,
+    "backends.native": GROUND,
+    "backends.torch": GROUND | MODEL | {"backends.base", "backends.native", "model.checkpoint"},
+    "pipeline": BELOW_SEPARATOR,
+    "separator": BELOW_SEPARATOR | {"plotting"},
+    "data": GROUND | FILES,
+    "plotting": GROUND | FILES,
+    "training": BELOW_SEPARATOR | {"data", "plotting"},
+    "evaluation": BELOW_SEPARATOR | {"data", "plotting", "separator"},
+    "catalogue": BELOW_SEPARATOR | {"separator"},
+    "cli": BELOW_SEPARATOR | {"data", "plotting", "separator", "training", "evaluation", "catalogue"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = GROUND | FILES | AROUND
+WITHOUT_TORCH = GROUND | FILES | {"backends.base", "backends.native", "data"}
+SUBROOMS = {"model", "backends"}
 
 
 def room_of(module: str) -> str:
     """The room of a module below `spleeter`, e.g. "audio.reader" -> "audio"."""
     names = module.split(".")
-    return ".".join(names[:2]) if names[:2] in (["model", "provider"], ["model", "tensorflow"]) else names[0]
+    return ".".join(names[:2]) if names[0] in SUBROOMS else names[0]
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

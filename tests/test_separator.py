@@ -22,7 +22,7 @@ from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader
 from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import AudioError, ConfigurationError, DecodeError, DeviceError, OutputError, SpleeterError
-from spleeter.quality import Quality
+from spleeter.pipeline.options import Quality
 from spleeter.separator import Separator
 from spleeter.types import Signal, Waveform
 from tests.conftest import synthetic_music

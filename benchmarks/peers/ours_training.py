@@ -11,11 +11,11 @@ import measuring  # type: ignore[import-not-found] # it lies beside, and this is
 import torch
 
 from spleeter import __version__
+from spleeter.backends.torch.device import select_device
 from spleeter.configuration import Configuration
-from spleeter.device import select_device
+from spleeter.data.augmentation import Change
+from spleeter.data.batches import Batch, Segment
 from spleeter.model.functions import build
-from spleeter.training.augmentation import Change
-from spleeter.training.batches import Batch, Segment
 from spleeter.training.process import denormals_flushed
 from spleeter.training.trainer import Trainer
 from spleeter.utils.allocator import keep_all_memory

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from benchmarks.songs import SAMPLE_RATE
-from spleeter.quality import Quality
+from spleeter.pipeline.options import Quality
 from spleeter.separator import Separator
 from spleeter.types import Waveform
 

@@ -13,7 +13,7 @@ from benchmarks.clock import in_turn, timer
 from benchmarks.models import Model
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
-from spleeter.separation import Separation
+from spleeter.pipeline.stream import Separation
 
 _SECONDS, _QUICK_SECONDS = 180, 12
 _SONGS, _QUICK_SONGS = 16, 2

@@ -16,7 +16,7 @@ from benchmarks.arithmetic import matrix_product
 from benchmarks.clock import in_turn
 from benchmarks.report import Row, Table, Value
 from benchmarks.setting import Setting, tell
-from spleeter.native import amx
+from spleeter.backends.torch import amx
 
 
 def run(setting: Setting) -> list[Table]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
-from spleeter.native import amx
+from spleeter.backends.torch import amx
 from spleeter.separator import Separator
 from spleeter.types import Waveform
 

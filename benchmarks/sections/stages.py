@@ -19,13 +19,13 @@ from benchmarks.setting import Setting, tell
 from benchmarks.songs import SAMPLE_RATE, cut, read, write
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler
+from spleeter.backends.torch.inference import for_inference
 from spleeter.configuration import Configuration
-from spleeter.groups import HOPS_AT_ONCE
-from spleeter.masking.ratio import apply_mask, ratio_masks
-from spleeter.masking.wiener import soft_masks, spatial_model, wiener_filter
+from spleeter.dsp.masks import apply_mask, ratio_masks
+from spleeter.dsp.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
+from spleeter.dsp.wiener import soft_masks, spatial_model, wiener_filter
 from spleeter.model.functions import build
-from spleeter.model.inference import for_inference
-from spleeter.spectral.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
+from spleeter.pipeline.engine import HOPS_AT_ONCE
 from spleeter.types import Waveform
 from spleeter.utils.allocator import keep_freed_memory
 

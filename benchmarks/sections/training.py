@@ -15,10 +15,10 @@ from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from spleeter.configuration import Configuration
+from spleeter.data.augmentation import Change
+from spleeter.data.batches import Batch, Segment
+from spleeter.dsp.stft import magnitudes, stft
 from spleeter.model.functions import build
-from spleeter.spectral.stft import magnitudes, stft
-from spleeter.training.augmentation import Change
-from spleeter.training.batches import Batch, Segment
 from spleeter.training.features import features
 from spleeter.training.process import denormals_flushed
 from spleeter.training.trainer import Trainer

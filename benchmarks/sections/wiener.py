@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
-from spleeter.masking.wiener import soft_masks, spatial_model, wiener_filter
+from spleeter.dsp.wiener import soft_masks, spatial_model, wiener_filter
 from spleeter.utils.allocator import keep_freed_memory
 
 _FRAMES, _PART, _F, _BINS = 2048, 512, 1024, 2049

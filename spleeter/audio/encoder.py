@@ -15,10 +15,10 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import to_integers
 from spleeter.audio.failures import AV_ERRORS, reason
 from spleeter.audio.metadata import add_cover, cover_comment
-from spleeter.audio.partial import PartialFile
 from spleeter.audio.recipes import recipe_for
 from spleeter.errors import EncodeError
 from spleeter.types import Waveform
+from spleeter.utils.whole_file import PartialFile
 
 _FRAME = 1 << 16
 """Samples handed to FFmpeg at once."""

@@ -8,9 +8,9 @@ import soundfile
 from spleeter.audio.adapter import AudioMetadata
 from spleeter.audio.codec import Encoding, parse_bitrate
 from spleeter.audio.failures import reason
-from spleeter.audio.partial import PartialFile
 from spleeter.audio.recipes import DEFAULT_BITRATE
 from spleeter.types import Waveform
+from spleeter.utils.whole_file import PartialFile
 
 _FRAME = 1 << 16
 """Samples handed to libsndfile at once; one long write has crashed it."""

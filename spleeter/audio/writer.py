@@ -8,11 +8,11 @@ from spleeter.audio.adapter import AudioMetadata, AudioWriter
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite
 from spleeter.audio.encoder import FFmpegEncoder
-from spleeter.audio.partial import PartialFile
 from spleeter.audio.vorbis import VorbisEncoder
 from spleeter.errors import EncodeError
 from spleeter.types import PathLike, Waveform
 from spleeter.utils.logging import logger
+from spleeter.utils.whole_file import PartialFile
 
 
 class FileWriter(AudioWriter):

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from spleeter.audio.codec import Codec
 from spleeter.catalogue.songs import Failure, Song
 from spleeter.errors import OutputError
-from spleeter.output import output_paths, picture_path
+from spleeter.pipeline.sink import output_paths, picture_path
 from spleeter.utils.logging import tell_failure
 from spleeter.utils.names import display_name
 

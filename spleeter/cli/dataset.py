@@ -18,9 +18,9 @@ from spleeter.utils.names import display_name
 if TYPE_CHECKING:
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
-    from spleeter.training.inspection import Inspected
-    from spleeter.training.manifest import Song
-    from spleeter.training.problems import Problem
+    from spleeter.data.inspection import Inspected
+    from spleeter.data.problems import Problem
+    from spleeter.data.song_list import Song
 
 app = Typer(no_args_is_help=True, help="Make and check the lists of songs that models are trained with.")
 
@@ -78,9 +78,9 @@ def make(
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
-    from spleeter.tracks import find_tracks
-    from spleeter.training.manifest import as_csv, from_tracks, write
-    from spleeter.training.problems import Severity
+    from spleeter.data.problems import Severity
+    from spleeter.data.song_list import as_csv, from_tracks, write
+    from spleeter.data.tracks import find_tracks
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
@@ -130,9 +130,9 @@ def check(
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
-    from spleeter.training.inspection import shared_songs
-    from spleeter.training.lists import lists_of
-    from spleeter.training.manifest import read
+    from spleeter.data.inspection import shared_songs
+    from spleeter.data.lists import lists_of
+    from spleeter.data.song_list import read
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
@@ -168,7 +168,7 @@ def _held_out(songs: list[Song], asked: list[str]) -> set[str]:
 
 
 def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAdapter) -> list[Inspected]:
-    from spleeter.training.inspection import inspect_all
+    from spleeter.data.inspection import inspect_all
 
     interruption = Interruption("nothing was written")
     with interruption, counting("songs", len(songs)) as tell:
@@ -182,7 +182,7 @@ def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAd
 
 def _tell(problems: list[Problem]) -> bool:
     """Tell of problems; whether there are errors among them."""
-    from spleeter.training.problems import tell
+    from spleeter.data.problems import tell
 
     if errors := tell(problems):
         logger.error("%d problem%s in all", errors, "" if errors == 1 else "s")

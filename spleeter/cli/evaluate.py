@@ -90,7 +90,7 @@ def evaluate(
     configure_messages(verbose)
     sound = Sound(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     from spleeter.audio.adapter import AudioAdapter
-    from spleeter.tracks import find_tracks
+    from spleeter.data.tracks import find_tracks
 
     with wrong_usage():
         configuration = sound.configuration()

@@ -151,9 +151,9 @@ def separate(
     from spleeter.audio.codec import Encoding
     from spleeter.catalogue.jobs import plan, run, songs_at_once
     from spleeter.catalogue.songs import find_songs
-    from spleeter.output import check_clip
-    from spleeter.pictures import require_matplotlib
-    from spleeter.selection import Selection
+    from spleeter.pipeline.selection import Selection
+    from spleeter.pipeline.sink import check_clip
+    from spleeter.plotting import require_matplotlib
 
     songs, missing = find_songs(files, output_path)
     for failure in missing:

@@ -99,13 +99,13 @@ class Sound:
 
     def configuration(self) -> Configuration:
         """The model's configuration. Raises ConfigurationError."""
-        from spleeter.quality import configured, exactly
+        from spleeter.pipeline.options import configured, exactly
 
         return exactly(self.model, self.mwf) if self.exact else configured(self.model, self.bandwidth)
 
     def separator(self, configuration: Configuration) -> Separator:
         """A separator with that configuration. Raises ConfigurationError, DeviceError."""
-        from spleeter.quality import DEFAULT_PRESET, Quality
+        from spleeter.pipeline.options import DEFAULT_PRESET, Quality
         from spleeter.separator import Separator  # here, because torch takes a second to import
 
         quality = Quality.preset(self.quality or DEFAULT_PRESET).with_changes(self.overlap, self.shifts)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.filters import distortion_filters
-from spleeter.evaluation.frames import Signals, as_signals, in_frames, silent_frames
+from spleeter.evaluation.windows import Signals, as_signals, in_frames, silent_frames
 
 _POINTS_AT_ONCE = 1 << 19
 """Points of the transforms that are held at a time, about 12 s of music, for each channel of each stem."""

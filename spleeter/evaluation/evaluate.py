@@ -14,18 +14,18 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.audio.partial import write_whole
+from spleeter.data.tracks import Track, load_track
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.bss_eval import bss_eval
-from spleeter.evaluation.frames import silent_frames
 from spleeter.evaluation.report import METRICS_FOLDER
 from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json
 from spleeter.evaluation.sdr import sdr, si_sdr
+from spleeter.evaluation.windows import silent_frames
 from spleeter.separator import Progress, Separator
-from spleeter.tracks import Track, load_track
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger, tell_failure
 from spleeter.utils.names import display_name, is_file_name_part
+from spleeter.utils.whole_file import write_whole
 
 AUDIO_FOLDER = "audio"
 """Below it: METHOD/SUBSET/TRACK/STEM.wav."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from spleeter.audio.partial import write_whole
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.scores import FRAME_METRICS, TRACK_METRICS, median, read
 from spleeter.utils.logging import logger
+from spleeter.utils.whole_file import write_whole
 
 Item = TypeVar("Item")
 

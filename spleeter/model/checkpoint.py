@@ -22,7 +22,7 @@ from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
 from spleeter.model.functions import build, find_builder
 from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
-from spleeter.model.tensorflow_names import Source, is_expendable, sources
+from spleeter.model.tensorflow.names import Source, is_expendable, sources
 
 WEIGHTS_FILE = "model.safetensors"
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from spleeter.configuration import Configuration
-from spleeter.masking.ratio import apply_mask, ratio_masks
-from spleeter.spectral.stft import empty_carry, inverse_stft, stft
-from spleeter.training.batches import Batch
+from spleeter.data.batches import Batch
+from spleeter.dsp.masks import apply_mask, ratio_masks
+from spleeter.dsp.stft import empty_carry, inverse_stft, stft
 from spleeter.training.features import features
 from spleeter.training.trainer import Trainer
 

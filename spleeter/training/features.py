@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spleeter.backends.torch.transfer import to_device
 from spleeter.configuration import Configuration
-from spleeter.spectral.stft import magnitudes, stft
-from spleeter.training.batches import Batch, Segment
-from spleeter.transfer import to_device
+from spleeter.data.batches import Batch, Segment
+from spleeter.dsp.stft import magnitudes, stft
 
 
 def features(batch: Batch, configuration: Configuration, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,9 @@ from io import StringIO
 from pathlib import Path
 
 from spleeter.audio.failures import reason
-from spleeter.audio.partial import write_whole
 from spleeter.errors import EncodeError, TrainingError
 from spleeter.utils.names import display_name
+from spleeter.utils.whole_file import write_whole
 
 HISTORY_FILE = "history.csv"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from torch import Tensor
 
 from spleeter.errors import TrainingError
-from spleeter.training.heatmap import heatmap, powers
+from spleeter.plotting.heatmap import heatmap, powers
 from spleeter.training.history import HISTORY_FILE, History, writing
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name

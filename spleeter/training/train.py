@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 
 from spleeter.audio.adapter import AudioAdapter
+from spleeter.backends.torch.device import select_device, select_precision
 from spleeter.configuration import Configuration
-from spleeter.device import select_device, select_precision
+from spleeter.data.batches import Batch, Excerpts, batches, middles
+from spleeter.data.dataset import DataSet, prepare
 from spleeter.errors import TrainingError
 from spleeter.model import checkpoint
+from spleeter.pipeline.prefetch import prefetch
 from spleeter.training import state
-from spleeter.training.batches import Batch, Excerpts, batches, middles
-from spleeter.training.dataset import DataSet, prepare
 from spleeter.training.distributed import Ranks
 from spleeter.training.example import example
 from spleeter.training.process import denormals_flushed
@@ -32,7 +33,6 @@ from spleeter.training.watcher import StepReport, Watcher
 from spleeter.utils.allocator import keep_all_memory
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
-from spleeter.utils.prefetch import prefetch
 
 _BATCHES_AHEAD = 4
 

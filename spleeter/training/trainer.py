@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from spleeter.backends.torch.convolution import channels_last
+from spleeter.backends.torch.training import for_training
 from spleeter.configuration import Configuration
+from spleeter.data.batches import Batch
 from spleeter.errors import TrainingError
-from spleeter.model.convolution import channels_last
-from spleeter.model.training import for_training
-from spleeter.training.batches import Batch
 from spleeter.training.distributed import Ranks
 from spleeter.training.features import features
 from spleeter.training.losses import stem_losses

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from spleeter.configuration import Configuration
+from spleeter.data.tracks import Track, find_tracks
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.evaluate import Method, evaluate, plan, run
 from spleeter.evaluation.scores import FRAME_METRICS, read
 from spleeter.separator import Progress, Separator
-from spleeter.tracks import Track, find_tracks
 from tests.evaluation.conftest import NAMES, RATE, made_up, sixteen_bits, write_track
 
 STEMS = sixteen_bits(0.1 * made_up(4, 3 * RATE)[0])

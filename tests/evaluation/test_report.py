@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spleeter.audio.partial import write_whole
 from spleeter.evaluation.report import as_text, collect, overall, write_report
 from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, to_json
+from spleeter.utils.whole_file import write_whole
 
 SDR = {("mask", "a"): [1.0, 2.0, math.nan], ("mask", "b"): [5.0], ("mask", "c"): [math.nan], ("mwf", "a"): [7.0]}
 

@@ -10,7 +10,6 @@ import museval
 import numpy as np
 import pytest
 
-from spleeter.audio.partial import write_whole
 from spleeter.errors import EncodeError, EvaluationError
 from spleeter.evaluation.scores import (
     FRAME_METRICS,
@@ -21,6 +20,7 @@ from spleeter.evaluation.scores import (
     read,
     to_json,
 )
+from spleeter.utils.whole_file import write_whole
 
 VALUES = np.array([1.234565, -0.000004, math.nan, math.inf, -math.inf, 12.5, 1e3 / 3])
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from spleeter.errors import EvaluationError
-from spleeter.evaluation.frames import in_frames
 from spleeter.evaluation.sdr import sdr, si_sdr
+from spleeter.evaluation.windows import in_frames
 from tests.evaluation.conftest import made_up
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import soundfile
 
 from spleeter.configuration import Configuration
-from spleeter.training.excerpts import SongExcerpts
-from spleeter.training.inspection import Inspection
-from spleeter.training.manifest import Song
+from spleeter.data.excerpts import SongExcerpts
+from spleeter.data.inspection import Inspection
+from spleeter.data.song_list import Song
 from tests.conftest import TINY, synthetic_music
 
 SMALL = {

@@ -10,9 +10,9 @@ import soundfile
 from typer.testing import CliRunner
 
 from spleeter.configuration import Configuration
-from spleeter.training.inspection import inspect_all, shared_songs
-from spleeter.training.manifest import read
-from spleeter.training.problems import Problem, Severity, tell, usable
+from spleeter.data.inspection import inspect_all, shared_songs
+from spleeter.data.problems import Problem, Severity, tell, usable
+from spleeter.data.song_list import read
 from tests.training.songs import configuration, write_songs
 
 ERROR, DISCARDED, WARNING = Severity.ERROR, Severity.DISCARDED, Severity.WARNING

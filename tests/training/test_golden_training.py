@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from spleeter.backends.torch.training import for_training
 from spleeter.configuration import Configuration
 from spleeter.model.checkpoint import load_network
 from spleeter.model.functions import find_builder
-from spleeter.model.tensorflow_names import sources
-from spleeter.model.training import for_training
+from spleeter.model.tensorflow.names import sources
 from spleeter.training.losses import stem_losses
 from spleeter.training.optimizers import build_optimizer
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from spleeter.errors import TrainingError
-from spleeter.training.heatmap import MOST_ROWS, heatmap, powers
+from spleeter.plotting.heatmap import MOST_ROWS, heatmap, powers
 from spleeter.training.history import HISTORY_FILE, Figure, read_history
 from spleeter.training.summaries import Summaries
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spleeter.data.batches import Batch, Excerpts, batches, middles
 from spleeter.errors import TrainingError
 from spleeter.model.functions import build
-from spleeter.training.batches import Batch, Excerpts, batches, middles
 from spleeter.training.trainer import Trainer
 from tests.training.songs import configuration, in_memory
 

@@ -1,0 +1,1 @@
+"""The backend that computes with torch: CUDA, MPS and CPU."""

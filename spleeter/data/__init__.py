@@ -1,0 +1,1 @@
+"""SONGS -> BATCHES: tracks, lists of songs, their inspection, excerpts, batches, augmentation."""

@@ -1,0 +1,1 @@
+"""BLOCKS OF A MIXTURE -> BLOCKS OF STEMS: chunks of segments, threads, and the files of a song."""
