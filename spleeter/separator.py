@@ -10,27 +10,22 @@ from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
-from spleeter.backends.torch.device import select_device, select_precision
-from spleeter.backends.torch.transfer import HostCopies
+from spleeter.backends.base import Model, check_precision, open_backend, open_device
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, SpleeterError
-from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
 from spleeter.pipeline.options import DEFAULT_PRESET, Quality, configured, exactly
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
 from spleeter.pipeline.sink import Clip, StemFiles, output_paths, picture_path, song_name
-from spleeter.pipeline.stream import Separation
+from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, draw_to_file, require_matplotlib
 from spleeter.types import AudioDescriptor, PathLike, Waveform
-from spleeter.utils.allocator import keep_freed_memory
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
@@ -38,9 +33,6 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
 
 Stems: TypeAlias = dict[str, Waveform]
-
-_OnDevice: TypeAlias = tuple[Waveform, Callable[[], npt.NDArray[np.float32]]]
-"""A block of the mixture (samples, channels), and what waits for its stems (stems, samples, channels)."""
 
 _SLICE = 1 << 18
 """Samples of a whole waveform that are handed on at once."""
@@ -88,12 +80,12 @@ class Separator:
             chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
         self.quality = chosen.with_changes(mwf=MWF or self.configuration.MWF)
         self._exact = exact
-        self.device = select_device(device)
+        check_precision(precision)
+        self.device = open_device(device)
         self.precision = precision
-        self._dtype = select_precision(precision, self.device)
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
-        self._loaded: Separation | None = None
+        self._loaded: Pipeline | None = None
         self._loading = Lock()
 
     @property
@@ -115,21 +107,13 @@ class Separator:
         with self._loading:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
-                if self.device.type == "cpu":
-                    keep_freed_memory()
-                # In a thread that ends with it, and with it the threads that torch starts there to compute with:
-                # where there are others besides those that separate, these are slower (separation.py).
-                with ThreadPoolExecutor(1) as passing:
-                    self._loaded = passing.submit(self._load, folder).result()
+                backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
+                tiling = Tiling.of(self.configuration.T, self.quality.overlap, self.quality.shifts)
+                self._loaded = Pipeline(self.configuration, backend, self.quality.mwf, tiling, self._exact)
                 logger.debug("model %s loaded on %s", folder, self.device)
 
-    def _load(self, folder: Path) -> Separation:
-        network, quality = load_network(folder, self.configuration), self.quality
-        tiling = Tiling.of(self.configuration.T, quality.overlap, quality.shifts)
-        return Separation(self.configuration, network, self.device, quality.mwf, self._dtype, tiling, self._exact)
-
     @property
-    def _separation(self) -> Separation:
+    def _pipeline(self) -> Pipeline:
         self.load()
         assert self._loaded is not None
         return self._loaded
@@ -184,17 +168,11 @@ class Separator:
 
     def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
-        return self._on_host(self._on_device(blocks))
+        return self._fetched(self._pipeline.separate(blocks))
 
-    def _on_device(self, blocks: Iterable[Waveform]) -> Iterator[_OnDevice]:
-        """Separate blocks; their stems are still on the device, on their way back."""
-        separation, copies = self._separation, HostCopies(self.device)
-        for block in separation.separate_blocks(torch.from_numpy(block.T.copy()) for block in blocks):
-            yield block.mixture.T.numpy(), copies.start(block.stems.transpose(-1, -2))
-
-    def _on_host(self, blocks: Iterable[_OnDevice]) -> Iterator[tuple[Waveform, Stems]]:
-        for mixture, finish in blocks:
-            yield mixture, dict(zip(self.instruments, finish(), strict=True))
+    def _fetched(self, blocks: Iterable[StemBlock]) -> Iterator[tuple[Waveform, Stems]]:
+        for block in blocks:
+            yield block.mixture, dict(zip(self.instruments, block.fetch(), strict=True))
 
     def select(
         self,
@@ -265,8 +243,8 @@ class Separator:
             with (
                 StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip, is_sum) as files,
                 closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(self._on_device(decoded), depth=1)) as separated,
-                closing(prefetch(self._on_host(separated), depth=1)) as ready,
+                closing(prefetch(self._pipeline.separate(decoded), depth=1)) as separated,
+                closing(prefetch(self._fetched(separated), depth=1)) as ready,
             ):
                 outputs = _applied(chosen, _telling(ready, progress, reader.n_samples), collector)
                 at_rate = outputs if rate == self.sample_rate else self._resampled(outputs, chosen.names, reader)

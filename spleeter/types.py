@@ -1,8 +1,10 @@
 """The types that travel between the layers, and the order of their axes.
 
-waveform    float32 numpy array (samples, channels), full scale is ±1
-in torch    (channels, samples); spectra (channels, frames, bins); magnitudes (batch, channels, T, F)
-stems       one more axis in front, in the order of the configuration's instrument_list
+waveforms      (samples, channels) float32 NumPy arrays at the borders of the package, full scale is ±1;
+               (channels, samples) inside the pipeline
+spectra        (channels, frames, bins) complex64
+magnitudes     (batch, channels, T, F) float32
+stems          one more axis in front, in the order of the configuration's instrument_list
 """
 
 from pathlib import Path
@@ -17,6 +19,9 @@ Waveform: TypeAlias = "npt.NDArray[np.float32]"
 
 Signal: TypeAlias = "tuple[npt.NDArray[np.float32], float]"
 """A waveform and its sample rate in hertz."""
+
+Array: TypeAlias = Any
+"""An array by the array API standard: a NumPy array on a CPU, a torch tensor on CUDA and MPS."""
 
 AudioDescriptor: TypeAlias = Any
 """What an audio adapter loads from: a path for file-based adapters, anything for others."""

@@ -1,1 +1,1 @@
-"""MAGNITUDES -> STEM MAGNITUDES: one file or folder a way to compute; base.py is the seam."""
+"""MAGNITUDES -> STEM MAGNITUDES: the ways to compute a network. `base.py` is the seam; the rest is behind it."""

@@ -1,1 +1,5 @@
-"""Waveform <-> spectrum, in torch: the STFT and its inverse, and segments of T frames."""
+"""WAVEFORM <-> SPECTRUM <-> STEM SPECTRA: STFT, tiling, ratio masks and the multichannel Wiener filter.
+
+Pure functions, written once by the array API standard (https://data-apis.org/array-api): they take NumPy arrays on a
+CPU and torch tensors on a GPU, and return arrays of the same kind on the same device.
+"""

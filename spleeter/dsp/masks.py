@@ -1,14 +1,18 @@
-"""Ratio masks: each stem's share of every time-frequency bin."""
+"""Ratio masks: each stem's share of every time-frequency bin, and their extension above the network's band."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from spleeter.dsp.namespace import array_namespace
+from spleeter.types import Array
+
+__all__ = ["EPSILON", "apply_mask", "ratio_masks"]
 
 EPSILON = 1e-10
-"""The original's guard against 0 / 0: whole in the denominator, shared out among the stems in the numerator."""
+"""The original's guard against 0 / 0: whole in the denominator, divided among the stems in the numerator."""
 
 
-def ratio_masks(magnitudes: Tensor, exponent: float) -> Tensor:
-    """Masks that share out the mixture in proportion to the stems' estimated magnitudes.
+def ratio_masks(magnitudes: Array, exponent: float) -> Array:
+    """Masks that divide the mixture in proportion to the stems' estimated magnitudes.
 
         mask_i = (v_i^p + ε / n) / (Σ_j v_j^p + ε)
 
@@ -21,21 +25,31 @@ def ratio_masks(magnitudes: Tensor, exponent: float) -> Tensor:
     Returns:
         Masks (stems, ..., F) in [0, 1].
     """
+    xp = array_namespace(magnitudes)
     powers = magnitudes**exponent
-    total = powers.sum(dim=0).add_(EPSILON)
-    return powers.add_(EPSILON / len(magnitudes)).div_(total)
+    total = xp.sum(powers, axis=0)
+    total += EPSILON
+    powers += EPSILON / magnitudes.shape[0]
+    powers /= total
+    return powers
 
 
-def apply_mask(mask: Tensor, spectra: Tensor, extension: str) -> Tensor:
-    """Let through of spectra (..., bins) what a mask (..., F) of the lowest F bins says.
+def apply_mask(mask: Array, spectra: Array, extension: str) -> Array:
+    """Multiply spectra by a mask of their lowest F bins.
 
-    Above them, `extension` "zeros" lets nothing through, and "average" the mean of the frame's mask below.
+    Args:
+        mask: (..., F), real.
+        spectra: (..., bins), complex.
+        extension: the mask of the bins above F: "zeros", or "average", the mean of the frame's mask below.
+
+    Returns:
+        (..., bins), complex.
     """
+    xp = array_namespace(spectra)
     F = mask.shape[-1]
-    masked = torch.empty_like(spectra)
-    torch.mul(spectra[..., :F], mask, out=masked[..., :F])
+    batch, n_above = mask.shape[:-1], spectra.shape[-1] - F
     if extension == "zeros":
-        masked[..., F:] = 0
-    else:
-        torch.mul(spectra[..., F:], mask.mean(dim=-1, keepdim=True), out=masked[..., F:])
-    return masked
+        below = spectra[..., :F] * mask
+        return xp.concat([below, xp.zeros((*batch, n_above), dtype=below.dtype, device=below.device)], axis=-1)
+    above = xp.mean(mask, axis=-1, keepdims=True)
+    return spectra * xp.concat([mask, xp.broadcast_to(above, (*batch, n_above))], axis=-1)

@@ -1,14 +1,21 @@
-"""The STFT and its inverse, on chunks: what is whole in one chunk equals what is pieced together from many.
+"""The short-time Fourier transform (STFT) and its inverse, on chunks of a waveform.
 
-The framing is the original's. A waveform x of S samples is looked at through p: `frame_length` zeros, x, zeros.
+The framing is the original's. A waveform x of S samples is seen as p: `frame_length` zeros, x, zeros.
 Frame i is p[i * frame_step : i * frame_step + frame_length] under a periodic Hann window, and there are
 `n_frames(S)` of them, the last one being the last that touches a sample of x or of the zeros in front.
 """
 
-from functools import cache
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from spleeter.dsp.namespace import array_namespace, frames_of
+from spleeter.types import Array
+
+__all__ = ["chunk_length", "inverse_stft", "magnitudes", "n_frames", "stft"]
 
 
 def n_frames(n_samples: int, frame_length: int, frame_step: int) -> int:
@@ -17,70 +24,70 @@ def n_frames(n_samples: int, frame_length: int, frame_step: int) -> int:
 
 
 def chunk_length(frames: int, frame_length: int, frame_step: int) -> int:
-    """Number of samples that `frames` frames reach over."""
+    """Number of samples that `frames` consecutive frames span."""
     return (frames - 1) * frame_step + frame_length
 
 
-def stft(chunk: Tensor, frame_length: int, frame_step: int) -> Tensor:
+def stft(chunk: Array, frame_length: int, frame_step: int) -> Array:
     """Spectra of the frames that lie wholly inside a chunk.
 
     Args:
         chunk: (..., samples), float, at least `frame_length` samples.
+        frame_length: samples of a frame, a multiple of `frame_step`.
+        frame_step: samples from a frame to the next (the hop).
 
     Returns:
         (..., frames, frame_length // 2 + 1), complex, not scaled.
     """
-    frames = chunk.unfold(-1, frame_length, frame_step)
-    spectra: Tensor = torch.fft.rfft(frames * _window(frame_length, chunk))
-    return spectra
+    xp = array_namespace(chunk)
+    # Scaled up because the transform is scaled down: NumPy computes an unscaled one in float64, six times as slowly.
+    window = _hann_window(frame_length, float(frame_length), xp, chunk.dtype, chunk.device)
+    return xp.fft.rfft(frames_of(chunk, frame_length, frame_step) * window, norm="forward")
 
 
-def magnitudes(spectra: Tensor) -> Tensor:
-    """|z| of complex numbers. Without the care that `abs` takes of numbers beyond 1e19, in a third of its time."""
-    return spectra.real.square().addcmul_(spectra.imag, spectra.imag).sqrt_()
+def magnitudes(spectra: Array) -> Array:
+    """|z| of complex values, without `abs`'s guard against overflow beyond 1e19, in a third of its time."""
+    xp = array_namespace(spectra)
+    real, imag = xp.real(spectra), xp.imag(spectra)
+    power = real * real
+    power += imag * imag
+    return xp.sqrt(power)
 
 
-def inverse_stft(spectra: Tensor, carry: Tensor, frame_step: int) -> tuple[Tensor, Tensor]:
-    """Overlap-add the inverse spectra of consecutive frames onto what the frames before left over.
+def inverse_stft(spectra: Array, frame_step: int) -> Array:
+    """Overlap-add of the inverse spectra of consecutive frames.
 
     Every frame is windowed once more. The squared periodic Hann windows add up to
     3 * frame_length / (8 * frame_step), which the result is divided by: 3/2 at the usual quarter step, hence the
-    original's constant 2/3. Terms are added in the order of their frames, wherever the chunks are cut, so the
-    sum does not depend on the cuts, to the last bit.
+    original's constant 2/3.
 
     Args:
         spectra: (..., frames, bins), complex.
-        carry: (..., frame_length - frame_step), what an earlier call returned, or `empty_carry`.
+        frame_step: samples from a frame to the next (the hop).
 
     Returns:
-        The samples that are complete, (..., frames * frame_step), and the carry for the next call.
+        (..., chunk_length(frames)). The first and the last frame_length - frame_step samples are incomplete: the frames
+        before and after are to be added there.
     """
+    xp = array_namespace(spectra)
     *batch, frames, bins = spectra.shape
     frame_length = 2 * (bins - 1)
     overlap = frame_length // frame_step
     scale = 8.0 * frame_step / (3.0 * frame_length)
-    window = (_window(frame_length, carry) * scale).reshape(overlap, frame_step)
-    steps = torch.fft.irfft(spectra, n=frame_length).reshape(*batch, frames, overlap, frame_step)
-    total = carry.new_empty((*batch, frames + overlap - 1, frame_step))
-    total[..., : overlap - 1, :] = carry.reshape(*batch, overlap - 1, frame_step)
-    # The last part of a frame meets the frames before it first; beyond the carry it is the first to be there.
-    torch.mul(steps[..., -1, :], window[-1], out=total[..., overlap - 1 :, :])
+    inverse = xp.fft.irfft(spectra, n=frame_length)
+    window = _hann_window(frame_length, scale, xp, inverse.dtype, inverse.device)
+    inverse *= window
+    inverse = xp.reshape(inverse, (*batch, frames, overlap, frame_step))
+    hops = xp.empty((*batch, frames + overlap - 1, frame_step), dtype=inverse.dtype, device=inverse.device)
+    hops[..., : overlap - 1, :] = 0
+    hops[..., overlap - 1 :, :] = inverse[..., -1, :]  # the last part of a frame is the first to be there
     for part in reversed(range(overlap - 1)):
-        total[..., part : part + frames, :].addcmul_(steps[..., part, :], window[part])
-    samples = total.reshape(*batch, -1)
-    return samples[..., : frames * frame_step], samples[..., frames * frame_step :]
-
-
-def empty_carry(batch: tuple[int, ...], frame_length: int, frame_step: int, like: Tensor) -> Tensor:
-    """The carry before the first frame: zeros (*batch, frame_length - frame_step) on `like`'s device."""
-    return like.new_zeros((*batch, frame_length - frame_step))
-
-
-def _window(frame_length: int, like: Tensor) -> Tensor:
-    return _hann_window(frame_length, like.dtype, like.device)
+        hops[..., part : part + frames, :] += inverse[..., part, :]
+    return xp.reshape(hops, (*batch, -1))
 
 
 @cache
-def _hann_window(frame_length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # kept for all callers, so it must not be bound to this one's mode
-        return torch.hann_window(frame_length, periodic=True, dtype=dtype, device=device)
+def _hann_window(frame_length: int, scale: float, xp: Any, dtype: Any, device: Any) -> Array:
+    """A periodic Hann window (frame_length,), times `scale`."""
+    window = scale * (0.5 - 0.5 * np.cos(2 * np.pi / frame_length * np.arange(frame_length)))
+    return xp.asarray(window, dtype=dtype, device=device)

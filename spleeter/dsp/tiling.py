@@ -1,24 +1,28 @@
-"""Where segments of T frames lie on a song: end to end, or overlapping and cross-faded."""
+"""Tiling of a song with segments of T frames: end to end, or overlapping and crossfaded."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-_CYCLE = 64
-"""Frames after which a U-Net sees the same grid again: it halves time six times."""
+__all__ = ["Tiling"]
+
+_STRIDE_PERIOD = 64
+"""Frames after which the strides of a U-Net repeat: its six downsampling layers have stride 2."""
 
 
 @dataclass(frozen=True)
 class Tiling:
     """One segment of `T` frames every `hop` frames, and as many again at each further offset.
 
-    What is estimated for a frame is the mean over the segments that cover it, weighted so that a segment fades in
+    The estimate for a frame is the mean over the segments that cover it, weighted so that a segment fades in
     and out where others overlap it. Without overlap and offsets that is the one segment's own estimate.
 
     The first segment begins with the song, so the frames there lie in fewer segments and have less weight in all.
-    Masks do not mind, but for their epsilons: they are ratios of estimates for the same frame. Silence put in front
-    instead would be heard by the network, which does worse after it.
+    Masks do not mind, but for their epsilons: they are ratios of estimates for the same frame. Padding with silence
+    in front instead would change the estimates for the worse: the network sees it.
 
     Attributes:
         T: frames of a segment.
@@ -31,29 +35,30 @@ class Tiling:
     offsets: tuple[int, ...] = (0,)
 
     @classmethod
-    def of(cls, T: int, overlap: float = 0.0, shifts: int = 1) -> "Tiling":
+    def of(cls, T: int, overlap: float = 0.0, shifts: int = 1) -> Tiling:
         """Segments that share `overlap` of their length with the next, in `shifts` layers.
 
-        The layers' offsets share out the cycle of a U-Net's strides evenly: what it makes of a sound depends on
-        where on that grid the sound begins, and the mean over the layers depends on it less.
+        The layers' offsets divide the period of a U-Net's strides evenly: its estimate for a sound depends on where on
+        that grid the sound begins, and the mean over the layers depends on it less.
         """
-        return cls(T, max(1, T - round(T * overlap)), tuple(layer * _CYCLE // shifts for layer in range(shifts)))
+        offsets = tuple(layer * _STRIDE_PERIOD // shifts for layer in range(shifts))
+        return cls(T, max(1, T - round(T * overlap)), offsets)
 
     @property
     def n_ahead(self) -> int:
-        """How many frames the segments of a hop reach beyond it."""
+        """How many frames the segments of a hop extend beyond it."""
         return self.T - self.hop + self.offsets[-1]
 
     def starts(self, n_hops: int) -> list[int]:
         """The first frame of each of the segments that begin within `n_hops` hops."""
         return [hop * self.hop + offset for hop in range(n_hops) for offset in self.offsets]
 
-    def weights(self, device: torch.device) -> Tensor:
-        """The weight of each frame of a segment (T, 1): all that cover a frame add up to 1."""
-        from_edge = torch.arange(self.T) + 0.5
-        from_edge = torch.minimum(from_edge, self.T - from_edge)
+    def weights(self) -> npt.NDArray[np.float32]:
+        """The weight of each frame of a segment (T, 1): those of all segments that cover a frame add up to 1."""
+        from_edge = np.arange(self.T) + 0.5
+        from_edge = np.minimum(from_edge, self.T - from_edge)
         fade = max(0.5, min(self.T - self.hop, self.T / 2))  # frames; half a frame is no fade at all
-        weights = (from_edge / fade).clamp(max=1.0)
-        position = torch.arange(self.T) % self.hop
-        total = torch.zeros(self.hop).index_add(0, position, weights)  # of a layer, over a hop
-        return (weights / total[position] / len(self.offsets))[:, None].to(device)
+        weights = np.minimum(from_edge / fade, 1.0)
+        position = np.arange(self.T) % self.hop
+        total = np.bincount(position, weights, self.hop)  # of a layer, over a hop
+        return (weights / total[position] / len(self.offsets))[:, None].astype(np.float32)

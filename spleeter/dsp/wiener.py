@@ -5,33 +5,59 @@ TASLP 24.9 (2016), in the simplified form of S. Uhlich et al., ICASSP 2017: each
 v_j(t, f) and a spatial covariance R_j(f), both estimated from its masked mixture; then the mixture is filtered by
 W_j = v_j R_j (Σ_k v_k R_k)^-1. That is one step of expectation-maximisation, which is what the original takes too.
 
-The covariances are means over time, so an excerpt may be given in parts of consecutive frames.
+The covariances are means over time, so an excerpt may be given in blocks of consecutive frames: `second_moments` of
+each, one `spatial_model` of all, and `wiener_filter` on each.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
 
-_EPSILON = torch.finfo(torch.float32).eps
+from spleeter.dsp.namespace import array_namespace
+from spleeter.types import Array
 
-_SMALLEST = torch.finfo(torch.float32).tiny ** 0.5
-"""A power whose square is not yet zero."""
+__all__ = ["Moments", "SpatialModel", "second_moments", "soft_masks", "spatial_model", "wiener_filter"]
+
+_EPSILON = float(np.finfo(np.float32).eps)
+
+_SMALLEST = float(np.finfo(np.float32).tiny) ** 0.5
+"""A power whose square does not underflow."""
 
 _OWN_SHARE = 1e-3
 """Of a bin's power. Where both channels are the same the matrices are singular but for this; a thousandth leaves
 four of float32's seven digits."""
 
 
-def soft_masks(magnitudes: Tensor) -> Tensor:
-    """What the filter begins with, as norbert does: v_i / (ε + Σ_j v_j), for magnitudes (stems, ...).
+def soft_masks(magnitudes: Array) -> Array:
+    """The filter's first estimate of each stem's share, as norbert's: v_i / (ε + Σ_j v_j).
 
     Unlike ratio masks it gives a bin to no stem if none is estimated to sound in it.
+
+    Args:
+        magnitudes: (stems, ...), not negative.
     """
-    return magnitudes / magnitudes.sum(dim=0).add_(_EPSILON)
+    xp = array_namespace(magnitudes)
+    total = xp.sum(magnitudes, axis=0)
+    total += _EPSILON
+    return magnitudes / total
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments of a block of frames.
+
+    Attributes:
+        stems: of the masked mixture between channels, summed over frames: (stems, channels, channels, bins), complex.
+        peak: the largest power of a bin of the mixture, ().
+    """
+
+    stems: Array
+    peak: Array
 
 
 @dataclass(frozen=True)
@@ -43,138 +69,179 @@ class SpatialModel:
         floor: the power, (), that is added to the mixture's covariance; None adds a share of each bin's own power.
     """
 
-    covariances: Tensor
-    floor: Tensor | None
+    covariances: Array
+    floor: Array | None
 
 
-def spatial_model(masks: Sequence[Tensor], mixtures: Sequence[Tensor], as_norbert: bool) -> SpatialModel:
-    """Estimate the spatial covariances from parts of an excerpt.
+def second_moments(masks: Array, mixture: Array) -> Moments:
+    """Second moments of the masked mixture.
 
     Args:
-        masks: of each part (stems, channels, frames, bins).
-        mixtures: of each part its STFT (channels, frames, bins), complex.
+        masks: (stems, channels, frames, bins).
+        mixture: its STFT (channels, frames, bins), complex.
+    """
+    xp = array_namespace(masks)
+    stems, channels, _, bins = masks.shape
+    moments = xp.empty((stems, channels, channels, bins), dtype=mixture.dtype, device=mixture.device)
+    real, imag = _planes(mixture)
+    peaks = []
+    for c, d in combinations_with_replacement(range(channels), 2):
+        cross_real = real[c, ...] * real[d, ...]  # of x_c conj(x_d), (frames, bins)
+        cross_real += imag[c, ...] * imag[d, ...]
+        shared = masks[:, c, ...] * masks[:, d, ...]  # (stems, frames, bins)
+        xp.real(moments)[:, c, d, :] = xp.sum(shared * cross_real, axis=1)
+        if c == d:
+            xp.imag(moments)[:, c, d, :] = 0
+            peaks.append(xp.max(cross_real))
+            continue
+        cross_imag = imag[c, ...] * real[d, ...]
+        cross_imag -= real[c, ...] * imag[d, ...]
+        xp.imag(moments)[:, c, d, :] = xp.sum(shared * cross_imag, axis=1)
+        moments[:, d, c, :] = xp.conj(moments[:, c, d, :])
+    return Moments(moments, xp.max(xp.stack(peaks)))
+
+
+def spatial_model(blocks: Sequence[Moments], as_norbert: bool) -> SpatialModel:
+    """Estimate the spatial covariances from the moments of all blocks of an excerpt.
+
+    Args:
+        blocks: of consecutive frames.
         as_norbert: regularize as norbert does, by one power for all bins, 55 dB below the loudest bin: what is softer
             is then taken from every stem. Otherwise by each bin's own power, and the stems keep it.
     """
-    parts = zip(masks, mixtures, strict=True)
-    moments = torch.stack([_moments(mask, mixture) for mask, mixture in parts]).sum(dim=0)
-    power = moments.diagonal(dim1=1, dim2=2).real.mean(dim=-1)  # (stems, bins), of all frames
+    xp = array_namespace(blocks[0].stems)
+    moments = xp.sum(xp.stack([block.stems for block in blocks]), axis=0)
+    channels = moments.shape[1]
+    power = sum(xp.real(moments[:, c, c, :]) for c in range(channels)) / channels  # (stems, bins), of all frames
     if not as_norbert:
-        return SpatialModel(moments / power.clamp(min=_SMALLEST)[:, None, None], None)
-    peak = torch.stack([_power(mixture).max() for mixture in mixtures]).max().sqrt()
-    unit = (peak / 10).clamp(min=1.0).square()  # norbert turns the mixture down by its root
-    return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None], _EPSILON**0.5 * unit)
+        return SpatialModel(moments / xp.clip(power, min=_SMALLEST)[:, None, None, :], None)
+    peak = xp.sqrt(xp.max(xp.stack([block.peak for block in blocks])))
+    unit = xp.clip(peak / 10, min=1.0) ** 2  # norbert scales the mixture down by its root
+    return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None, :], _EPSILON**0.5 * unit)
 
 
-def wiener_filter(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
+def wiener_filter(masks: Array, mixture: Array, model: SpatialModel, n_stems: int) -> Array:
     """Filter a mixture into stems.
 
     Args:
-        masks: (stems, channels, frames, bins), what the stems' powers are estimated with.
+        masks: (stems, channels, frames, bins), which the stems' powers are estimated with.
         mixture: its STFT (channels, frames, bins), complex.
         model: of an excerpt that these frames belong to.
-        out: where the first stems are written, as many as it has room for: (stems, channels, frames, bins), complex.
+        n_stems: how many of the stems are returned, from the first on.
+
+    Returns:
+        (n_stems, channels, frames, bins), complex.
     """
-    filtered = _filtered_stereo if len(mixture) == 2 else _filtered
-    filtered(masks, mixture, model, out)
+    filtered = _filter_stereo if mixture.shape[0] == 2 else _filter
+    return filtered(masks, mixture, model, n_stems)
 
 
-def _power(spectra: Tensor) -> Tensor:
-    """|z|²"""
-    return spectra.real.square().addcmul_(spectra.imag, spectra.imag)
+_Planes: TypeAlias = tuple[Array, Array]
+"""The real and imaginary parts of complex values, contiguous: sums and products of them are vectorised."""
 
 
-def _moments(masks: Tensor, mixture: Tensor) -> Tensor:
-    """The masked mixture's second moments between channels, summed over frames: (stems, channels, channels, bins)."""
-    stems, channels, _, bins = masks.shape
-    moments = mixture.new_empty((stems, channels, channels, bins))
-    for c, d in combinations_with_replacement(range(channels), 2):
-        shared = masks[:, c] * masks[:, d]  # (stems, frames, bins)
-        moment = torch.complex(*((shared * part).sum(dim=1) for part in _cross(mixture[c], mixture[d])))
-        moments[:, c, d] = moment
-        moments[:, d, c] = moment.conj()
-    return moments
+def _planes(values: Array) -> _Planes:
+    xp = array_namespace(values)
+    return xp.asarray(xp.real(values), copy=True), xp.asarray(xp.imag(values), copy=True)
 
 
-def _cross(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part of x conj(y)."""
-    return (
-        (x.real * y.real).addcmul_(x.imag, y.imag),
-        (x.imag * y.real).addcmul_(x.real, y.imag, value=-1),
-    )
-
-
-def _powers(masks: Tensor, mixture: Tensor) -> Tensor:
+def _stem_powers(masks: Array, real: Array, imag: Array) -> Array:
     """v (stems, frames, bins): the mean over the channels of the masked mixture's power."""
-    power = masks.square().mul_(_power(mixture))
-    return power.sum(dim=1).div_(len(mixture))
+    xp = array_namespace(masks)
+    power = real * real
+    power += imag * imag
+    powers = masks * masks
+    powers *= power
+    return xp.mean(powers, axis=1)
 
 
-def _floor(power: Tensor, model: SpatialModel) -> Tensor:
-    """What is added to the diagonal of matrices of so much power (frames, bins), so that they can be inverted."""
-    if model.floor is not None:
-        return model.floor.expand(power.shape)
-    return (_OWN_SHARE * power).clamp_(min=_SMALLEST)
+def _floor(power: Array, model: SpatialModel) -> Array:
+    """What is added to the diagonal of matrices of a power (frames, bins), so that they can be inverted."""
+    xp = array_namespace(power)
+    return xp.clip(power * _OWN_SHARE, min=_SMALLEST) if model.floor is None else model.floor
 
 
-def _filtered(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
+def _filter(masks: Array, mixture: Array, model: SpatialModel, n_stems: int) -> Array:
     """The filter for any number of channels."""
-    v = _powers(masks, mixture).to(mixture.dtype)
-    total = torch.einsum("stf,scdf->tfcd", v, model.covariances)
-    floor = _floor(total.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1), model)
-    total = total + floor[..., None, None] * torch.eye(len(mixture), device=mixture.device)
-    whitened = torch.linalg.solve(total, mixture.permute(1, 2, 0))  # (frames, bins, channels)
-    n_stems = len(out)
-    out.copy_(torch.einsum("stf,scdf,tfd->sctf", v[:n_stems], model.covariances[:n_stems], whitened))
+    xp = array_namespace(masks)
+    v = xp.astype(_stem_powers(masks, *_planes(mixture)), mixture.dtype)
+    covariances = xp.permute_dims(model.covariances, (0, 3, 1, 2))  # (stems, bins, channels, channels)
+    total = xp.sum(v[..., None, None] * covariances[:, None, ...], axis=0)  # (frames, bins, channels, channels)
+    eye = xp.eye(mixture.shape[0], dtype=mixture.dtype, device=mixture.device)
+    power = xp.sum(xp.real(xp.linalg.diagonal(total)), axis=-1)
+    floor = xp.zeros_like(power) + _floor(power, model)
+    total = total + xp.astype(floor, mixture.dtype)[..., None, None] * eye
+    x = xp.permute_dims(mixture, (1, 2, 0))[..., None]  # (frames, bins, channels, 1)
+    whitened = xp.linalg.solve(total, x)
+    stems = v[:n_stems, ..., None] * xp.matmul(covariances[:n_stems, None, ...], whitened)[..., 0]
+    return xp.permute_dims(stems, (0, 3, 1, 2))
 
 
-_Vector: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+def _filter_stereo(masks: Array, mixture: Array, model: SpatialModel, n_stems: int) -> Array:
+    """The same for two channels, in real arithmetic with the matrices written out, which is far faster."""
+    xp = array_namespace(masks)
+    real, imag = _planes(mixture)
+    v = _stem_powers(masks, real, imag)
+    matrices = _hermitian(model.covariances)
+    ll, rr, lr_re, lr_im = _mixture_covariance(v, matrices)
+    floor = _floor(ll + rr, model)
+    ll += floor
+    rr += floor
+    whitened = _solve((ll, rr, lr_re, lr_im), (real[0, ...], imag[0, ...], real[1, ...], imag[1, ...]))
+    stems = xp.empty((n_stems, *mixture.shape), dtype=mixture.dtype, device=mixture.device)
+    re, im = xp.real(stems), xp.imag(stems)  # views of it
+    for j in range(n_stems):
+        l_re, l_im, r_re, r_im = _multiply(matrices[j], whitened)
+        re[j, 0, ...], im[j, 0, ...] = l_re * v[j, ...], l_im * v[j, ...]
+        re[j, 1, ...], im[j, 1, ...] = r_re * v[j, ...], r_im * v[j, ...]
+    return stems
+
+
+_Vector: TypeAlias = tuple[Array, Array, Array, Array]
 """Complex left and right: l_re, l_im, r_re, r_im."""
 
-_Matrix: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+_Matrix: TypeAlias = tuple[Array, Array, Array, Array]
 """A Hermitian 2 × 2 matrix (ll, lr; conj(lr), rr): ll, rr, lr_re, lr_im."""
 
 
-def _filtered_stereo(masks: Tensor, mixture: Tensor, model: SpatialModel, out: Tensor) -> None:
-    """The same for two channels, in real numbers and with the matrices written out, which is far faster."""
-    v = _powers(masks, mixture)
-    matrices = _hermitian(model.covariances)
-    ll, rr, lr_re, lr_im = ((part[:, None] * v).sum(dim=0) for part in matrices)  # Σ v R
-    floor = _floor(ll + rr, model)
-    whitened = _solved((ll.add_(floor), rr.add_(floor), lr_re, lr_im), mixture)
-    for v_j, stem, *matrix in zip(v, torch.view_as_real(out), *matrices):  # noqa: B905 - maybe not all of the stems
-        l_re, l_im, r_re, r_im = _applied((matrix[0], matrix[1], matrix[2], matrix[3]), whitened)
-        torch.mul(l_re, v_j, out=stem[0, ..., 0])
-        torch.mul(l_im, v_j, out=stem[0, ..., 1])
-        torch.mul(r_re, v_j, out=stem[1, ..., 0])
-        torch.mul(r_im, v_j, out=stem[1, ..., 1])
+def _hermitian(covariances: Array) -> list[_Matrix]:
+    """Matrices (stems, 2, 2, bins), as four times (bins,) of each stem."""
+    xp = array_namespace(covariances)
+    real, imag = xp.real(covariances), xp.imag(covariances)
+    return [
+        (real[j, 0, 0, :], real[j, 1, 1, :], real[j, 0, 1, :], imag[j, 0, 1, :]) for j in range(covariances.shape[0])
+    ]
 
 
-def _hermitian(covariances: Tensor) -> _Matrix:
-    """Matrices (stems, 2, 2, bins), as four times (stems, bins)."""
-    across = covariances[:, 0, 1]
-    parts = covariances[:, 0, 0].real, covariances[:, 1, 1].real, across.real, across.imag
-    ll, rr, lr_re, lr_im = (part.contiguous() for part in parts)
+def _mixture_covariance(v: Array, matrices: Sequence[_Matrix]) -> _Matrix:
+    """Σ_j v_j R_j, as four times (frames, bins)."""
+    ll, rr, lr_re, lr_im = (part * v[0, ...] for part in matrices[0])
+    for j, matrix in enumerate(matrices[1:], start=1):
+        ll += matrix[0] * v[j, ...]
+        rr += matrix[1] * v[j, ...]
+        lr_re += matrix[2] * v[j, ...]
+        lr_im += matrix[3] * v[j, ...]
     return ll, rr, lr_re, lr_im
 
 
-def _solved(matrix: _Matrix, mixture: Tensor) -> _Vector:
-    """matrix^-1 mixture, by Cramer's rule. Uses the matrix up."""
+def _solve(matrix: _Matrix, x: _Vector) -> _Vector:
+    """matrix^-1 x, by Cramer's rule."""
     ll, rr, lr_re, lr_im = matrix
-    factor = (ll * rr).addcmul_(lr_re, lr_re, value=-1).addcmul_(lr_im, lr_im, value=-1).reciprocal_()
-    adjugate = rr, ll, lr_re.neg_(), lr_im.neg_()
-    (l_re, r_re), (l_im, r_im) = mixture.real.contiguous(), mixture.imag.contiguous()
-    l_re, l_im, r_re, r_im = (part.mul_(factor) for part in _applied(adjugate, (l_re, l_im, r_re, r_im)))
-    return l_re, l_im, r_re, r_im
+    determinant = ll * rr
+    determinant -= lr_re * lr_re
+    determinant -= lr_im * lr_im
+    factor = 1 / determinant
+    l_re, l_im, r_re, r_im = _multiply((rr, ll, -lr_re, -lr_im), x)  # by the adjugate
+    return l_re * factor, l_im * factor, r_re * factor, r_im * factor
 
 
-def _applied(matrix: _Matrix, x: _Vector) -> _Vector:
-    """The product of a matrix and a vector."""
+def _multiply(matrix: _Matrix, x: _Vector) -> _Vector:
+    """matrix x."""
     ll, rr, lr_re, lr_im = matrix
     l_re, l_im, r_re, r_im = x
     return (
-        (ll * l_re).addcmul_(lr_re, r_re).addcmul_(lr_im, r_im, value=-1),
-        (ll * l_im).addcmul_(lr_re, r_im).addcmul_(lr_im, r_re),
-        (rr * r_re).addcmul_(lr_re, l_re).addcmul_(lr_im, l_im),
-        (rr * r_im).addcmul_(lr_re, l_im).addcmul_(lr_im, l_re, value=-1),
+        ll * l_re + lr_re * r_re - lr_im * r_im,
+        ll * l_im + lr_re * r_im + lr_im * r_re,
+        rr * r_re + lr_re * l_re + lr_im * l_im,
+        rr * r_im + lr_re * l_im - lr_im * l_re,
     )

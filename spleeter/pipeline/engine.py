@@ -1,264 +1,309 @@
-"""Groups of segments in, their stems out: the arithmetic of separation, on one device.
+"""The engine: a chunk of a song -> its stems. The arithmetic of separation, on whatever device the backend has.
 
-samples  ->  STFT  ->  magnitudes  ->  network  ->  masks  ->  inverse STFT  ->  samples of the stems
+samples -> STFT -> magnitudes -> network -> masks -> stem spectra -> inverse STFT -> samples of the stems
+
+All but the network is done block by block of frames, side by side in threads on a CPU: a block's temporaries stay in the
+caches, and blocks do not depend on each other until their ends are overlap-added.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
-from typing import TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import pad
+import numpy as np
+import numpy.typing as npt
 
-from spleeter.backends.torch.inference import for_inference
-from spleeter.backends.torch.transfer import to_device
+from spleeter.backends.base import Backend
 from spleeter.configuration import Configuration
 from spleeter.dsp.masks import apply_mask, ratio_masks
-from spleeter.dsp.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
+from spleeter.dsp.namespace import array_namespace
+from spleeter.dsp.stft import chunk_length, inverse_stft, magnitudes, stft
 from spleeter.dsp.tiling import Tiling
-from spleeter.dsp.wiener import soft_masks, spatial_model, wiener_filter
+from spleeter.dsp.wiener import SpatialModel, second_moments, soft_masks, spatial_model, wiener_filter
+from spleeter.pipeline.workers import ThreadMap
+from spleeter.types import Array
 
-_LAUNCHES_AHEAD = 2
-"""Batches that may wait on a CUDA device: enough that it never waits, few enough that songs gather meanwhile."""
+__all__ = ["Carry", "Chunk", "ChunkStems", "Engine"]
 
 
 @dataclass(frozen=True)
 class Carry:
-    """What a group leaves over for the next, on the device.
+    """What a chunk leaves over for the next, on the device.
 
     Attributes:
-        samples: of the stems to be synthesised, for the next group to add to: (stems, channels, samples).
-        estimates: so far, of the frames that the group's segments reach beyond it: (stems, channels, frames, F).
+        samples: of the stems to be synthesised, for the next chunk to add to: (stems, channels, samples).
+        estimates: so far, of the frames that the chunk's segments extend beyond it: (stems, channels, frames, F).
     """
 
-    samples: Tensor
-    estimates: Tensor
+    samples: Array
+    estimates: Array
 
 
 @dataclass(frozen=True)
-class Group:
+class Chunk:
     """Consecutive hops of a song.
 
-    `chunk` (channels, samples), on the host, reaches over all the frames of the segments that begin in them; `carry`
-    is what the group before has left over, or `empty_carry`. `n_threads` is what the caller's torch computes with on
-    a CPU.
+    Attributes:
+        waveform: (channels, samples), on the host, spans all the frames of the segments that begin in the hops.
+        carry: of the chunk before it, or `Engine.empty_carry`.
+        n_hops: how many.
+        n_threads: CPU threads to compute it with.
     """
 
-    chunk: Tensor
+    waveform: npt.NDArray[np.float32]
     carry: Carry
     n_hops: int
     n_threads: int
 
 
-Separated: TypeAlias = tuple[Tensor, Carry]
-"""A group's complete samples (stems, channels, samples), and what it leaves over for the next group.
+@dataclass(frozen=True)
+class ChunkStems:
+    """The stems of a chunk.
 
-The channels of a sample lie side by side, as whoever takes them wants them.
-"""
+    Attributes:
+        fetch: waits for the complete samples (stems, samples, channels), and returns them.
+        carry: for the next chunk.
+    """
 
-HOPS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 8}
-"""How much of a song is computed at once, by the kind of device: a hop is a segment less what overlaps the next."""
-
-_SEGMENTS_AT_ONCE = {"cpu": 1, "mps": 4, "cuda": 32}
-"""Segments that the network is given at once; of several songs, if they are separated at the same time."""
+    fetch: Callable[[], npt.NDArray[np.float32]]
+    carry: Carry
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """Hops of a song on the way from samples to stems.
+class _Hops:
+    """Hops of a song that have been analysed.
 
-    `chunk` (channels, samples) reaches over the hops' segments; of the frames of the hops themselves there are
-    `spectra` (channels, frames, bins) and the stems' `masks` (stems, channels, frames, F).
+    Attributes:
+        waveform: (channels, samples), spans the hops' segments.
+        spectra: of the hops' frames, block by block: (channels, frames, bins).
+        masks: of the stems in the same blocks: (stems, channels, frames, F).
     """
 
-    chunk: Tensor
-    spectra: Tensor
-    masks: Tensor
+    waveform: Array
+    spectra: list[Array]
+    masks: list[Array]
 
 
-class GroupSeparator:
-    """Separates groups of one or several songs, using the network once for all of them.
+class Engine:
+    """Separates chunks of one or several songs, giving the network the segments of all of them in batches.
 
-    Args as for `Separation`.
+    Args:
+        configuration: audio and separation keys.
+        backend: the network.
+        tiling: where the segments that the network is given lie.
+        mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
+        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest.
     """
 
     def __init__(
-        self,
-        configuration: Configuration,
-        network: nn.Module,
-        device: torch.device,
-        mwf: bool,
-        precision: torch.dtype,
-        tiling: Tiling,
-        exact: bool,
+        self, configuration: Configuration, backend: Backend, tiling: Tiling, mwf: bool = False, exact: bool = False
     ) -> None:
-        self._configuration = configuration
-        self._device = device
-        self._network = for_inference(network, device, precision)
-        self._mwf = mwf
-        self._tiling = tiling
-        self._exact = exact
-        self._weights = tiling.weights(device)
-        # Average masks let through all there is in every bin, so the last stem is what the others leave.
-        several = len(configuration.instrument_list) > 1
-        self._last_is_rest = several and configuration.mask_extension == "average"
-        self._n_synthesised = len(configuration.instrument_list) - self._last_is_rest
-        self._launched: deque[torch.cuda.Event] = deque()
+        self._configuration, self._backend, self._device = configuration, backend, backend.device
+        self._tiling, self._mwf, self._exact = tiling, mwf, exact
+        self._weights = self._device.put(tiling.weights())
+        self._xp = array_namespace(self._weights)
+        n_stems = len(configuration.instrument_list)
+        # Average masks cover every bin, so the last stem is what the others leave of the mixture.
+        self._last_is_rest = n_stems > 1 and configuration.mask_extension == "average"
+        self._n_synthesised = n_stems - self._last_is_rest
+        self._map = ThreadMap()
 
     @property
     def capacity(self) -> int:
         """Hops that are worth being given at once."""
-        return max(1, _SEGMENTS_AT_ONCE[self._device.type] // len(self._tiling.offsets))
-
-    @torch.inference_mode()
-    def __call__(self, groups: Sequence[Group]) -> list[Separated]:
-        """Separate groups; those of digital silence are not computed."""
-        if torch.get_num_threads() != groups[0].n_threads:  # it is set for each thread on its own
-            torch.set_num_threads(groups[0].n_threads)
-        sounding = [bool(group.chunk.any()) for group in groups]
-        separated = iter(self._separated(list(compress(groups, sounding))))
-        return [
-            next(separated) if sounds else self._faded_out(group)
-            for group, sounds in zip(groups, sounding, strict=True)
-        ]
-
-    def _separated(self, groups: Sequence[Group]) -> list[Separated]:
-        """Separate groups that sound."""
-        self._wait_for_room()
-        heard: list[list[_Heard]] = [[] for _ in groups]
-        ahead = [group.carry.estimates for group in groups]
-        size = HOPS_AT_ONCE[self._device.type]
-        for first in range(0, max((group.n_hops for group in groups), default=0), size):
-            numbers = [number for number, group in enumerate(groups) if first < group.n_hops]
-            chunks = [self._part(groups[number], first, size) for number in numbers]
-            parts = self._heard(chunks, [ahead[number] for number in numbers])
-            for number, (part, carried) in zip(numbers, parts, strict=True):
-                heard[number].append(part)
-                ahead[number] = carried
-        separated = [self._resynthesised(*of) for of in zip(heard, groups, ahead, strict=True)]
-        if self._device.type == "cuda":
-            self._launched.append(torch.cuda.current_stream(self._device).record_event())
-        return separated
+        return max(1, self._device.batching.segments // len(self._tiling.offsets))
 
     def empty_carry(self) -> Carry:
-        """What is carried into a song's first group."""
-        keys, nothing = self._configuration, torch.zeros((), device=self._device)
-        waveforms = self._n_synthesised, keys.n_channels
-        samples = empty_carry(waveforms, keys.frame_length, keys.frame_step, nothing)
-        shape = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
-        return Carry(samples, torch.zeros(shape, device=self._device))
-
-    def _faded_out(self, group: Group) -> Separated:
-        """Hops of digital silence: their stems are what is carried into them, and then silent."""
-        n_complete = group.n_hops * self._tiling.hop * self._configuration.frame_step
-        samples = pad(group.carry.samples, (0, n_complete))
-        stems = self._interleaved(samples.new_zeros(samples.shape[1:]), samples)
-        left_over = Carry(samples[..., n_complete:], torch.zeros_like(group.carry.estimates))
-        return stems[:, :n_complete].transpose(-1, -2), left_over
-
-    def _wait_for_room(self) -> None:
-        while len(self._launched) >= _LAUNCHES_AHEAD:
-            self._launched.popleft().synchronize()
-
-    def _part(self, group: Group, first: int, n_hops: int) -> Tensor:
-        """What the segments of some of a group's hops reach over, on the device."""
+        """The carry into a song's first chunk."""
         keys = self._configuration
-        frames = min(n_hops, group.n_hops - first) * self._tiling.hop + self._tiling.n_ahead
-        start = first * self._tiling.hop * keys.frame_step
-        reach = chunk_length(frames, keys.frame_length, keys.frame_step)
-        return to_device(group.chunk[:, start : start + reach], self._device)
+        samples = self._n_synthesised, keys.n_channels, keys.frame_length - keys.frame_step
+        estimates = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
+        return Carry(self._zeros(samples), self._zeros(estimates))
 
-    def _heard(self, chunks: Sequence[Tensor], ahead: Sequence[Tensor]) -> list[tuple[_Heard, Tensor]]:
-        """Analyse parts of several songs together.
+    def __call__(self, chunks: Sequence[Chunk]) -> list[ChunkStems]:
+        """Separate chunks; those of digital silence are not computed."""
+        self._backend.n_threads = self._map.n_threads = chunks[0].n_threads
+        sounding = [bool(chunk.waveform.any()) for chunk in chunks]
+        separated = iter(self._separate(list(compress(chunks, sounding))))
+        stems = [
+            next(separated) if sounds else self._fade_out(chunk)
+            for chunk, sounds in zip(chunks, sounding, strict=True)
+        ]
+        fetches = self._device.fetch([samples for samples, _ in stems])
+        return [ChunkStems(fetch, carry) for fetch, (_, carry) in zip(fetches, stems, strict=True)]
+
+    def _separate(self, chunks: Sequence[Chunk]) -> list[tuple[Array, Carry]]:
+        """The stems (stems, samples, channels) of chunks that sound, and their carries."""
+        analysed: list[list[_Hops]] = [[] for _ in chunks]
+        ahead = [chunk.carry.estimates for chunk in chunks]
+        n_at_once = self._device.batching.hops
+        for first in range(0, max((chunk.n_hops for chunk in chunks), default=0), n_at_once):
+            numbers = [number for number, chunk in enumerate(chunks) if first < chunk.n_hops]
+            waveforms = [self._waveform(chunks[number], first, n_at_once) for number in numbers]
+            hops = self._analyse(waveforms, [ahead[number] for number in numbers])
+            for number, (of_song, left_over) in zip(numbers, hops, strict=True):
+                analysed[number].append(of_song)
+                ahead[number] = left_over
+        return [self._synthesise(*song) for song in zip(analysed, chunks, ahead, strict=True)]
+
+    def _fade_out(self, chunk: Chunk) -> tuple[Array, Carry]:
+        """The stems of digital silence: what is carried into them, and then zeros."""
+        n_complete = chunk.n_hops * self._tiling.hop * self._configuration.frame_step
+        n_carried = chunk.carry.samples.shape[-1]
+        total = self._zeros((*chunk.carry.samples.shape[:-1], n_complete + n_carried))
+        total[..., :n_carried] = chunk.carry.samples
+        mixture = self._zeros((self._configuration.n_channels, n_complete))
+        carry = Carry(total[..., n_complete:], self._xp.zeros_like(chunk.carry.estimates))
+        return self._interleave(mixture, total[..., :n_complete]), carry
+
+    def _waveform(self, chunk: Chunk, first: int, n_hops: int) -> Array:
+        """What the segments of some of a chunk's hops span, on the device: (channels, samples)."""
+        keys = self._configuration
+        frames = min(n_hops, chunk.n_hops - first) * self._tiling.hop + self._tiling.n_ahead
+        start = first * self._tiling.hop * keys.frame_step
+        span = chunk_length(frames, keys.frame_length, keys.frame_step)
+        return self._device.put(chunk.waveform[:, start : start + span])
+
+    def _analyse(self, waveforms: Sequence[Array], ahead: Sequence[Array]) -> list[tuple[_Hops, Array]]:
+        """Estimate hops of several songs together.
 
         Args:
-            chunks: of each song (channels, samples).
-            ahead: of each song the estimates so far of the frames that the segments before it reach into.
+            waveforms: of each song (channels, samples).
+            ahead: of each song the estimates so far of the frames that the segments before extend into.
 
         Returns:
-            For each song what was heard, and the estimates so far of the frames that this reaches into.
+            For each song its hops, and the estimates so far of the frames that these extend into.
         """
-        keys = self._configuration
-        spectra = [stft(chunk, keys.frame_length, keys.frame_step) for chunk in chunks]
-        n_frames = [spectrum.shape[1] - self._tiling.n_ahead for spectrum in spectra]
-        means = [pad(estimates, (0, 0, 0, n)) for estimates, n in zip(ahead, n_frames, strict=True)]
-        self._add_estimates([magnitudes(spectrum[..., : keys.F]) for spectrum in spectra], means)
-        return [
-            (_Heard(chunk, spectrum[:, :n], self._masks(mean[..., :n, :])), mean[..., n:, :].clone())
-            for chunk, spectrum, mean, n in zip(chunks, spectra, means, n_frames, strict=True)
-        ]
+        spectra, mixtures, estimates = [], [], []
+        for waveform, carried in zip(waveforms, ahead, strict=True):
+            spectra_of_song, mixture = self._transform(waveform)
+            total = self._zeros((carried.shape[0], *mixture.shape))
+            total[..., : carried.shape[2], :] = carried
+            spectra.append(spectra_of_song)
+            mixtures.append(mixture)
+            estimates.append(total)
+        self._add_estimates(mixtures, estimates)
+        analysed = []
+        for waveform, spectra_of_song, mean in zip(waveforms, spectra, estimates, strict=True):
+            n_frames = mean.shape[2] - self._tiling.n_ahead
+            masks = self._map(lambda block, mean=mean: self._masks(mean[..., block, :]), self._blocks(n_frames))
+            left_over = self._xp.asarray(mean[..., n_frames:, :], copy=True)
+            analysed.append((_Hops(waveform, spectra_of_song, masks), left_over))
+        return analysed
 
-    def _add_estimates(self, seen: Sequence[Tensor], means: Sequence[Tensor]) -> None:
+    def _transform(self, waveform: Array) -> tuple[list[Array], Array]:
+        """The spectra of the frames that belong to hops, in blocks, and the magnitudes (channels, frames, F) of all."""
+        keys, n_ahead = self._configuration, self._tiling.n_ahead
+        n_frames = (waveform.shape[-1] - keys.frame_length) // keys.frame_step + 1
+        mixture = self._empty((keys.n_channels, n_frames, keys.F))
+
+        def transform(block: slice) -> Array:
+            span = slice(block.start * keys.frame_step, (block.stop - 1) * keys.frame_step + keys.frame_length)
+            spectra = stft(waveform[:, span], keys.frame_length, keys.frame_step)
+            mixture[:, block, :] = magnitudes(spectra[..., : keys.F])
+            return spectra
+
+        of_hops = self._blocks(n_frames - n_ahead)
+        spectra = self._map(transform, [*of_hops, *self._blocks(n_frames, n_frames - n_ahead)])
+        return spectra[: len(of_hops)], mixture
+
+    def _add_estimates(self, mixtures: Sequence[Array], estimates: Sequence[Array]) -> None:
         """Have all segments estimated, and add them, weighted, to the mean estimate of each frame.
 
         Args:
-            seen: the mixture's magnitudes (channels, frames, F), of each song.
-            means: what is added to (stems, channels, frames, F), of each song.
+            mixtures: magnitudes (channels, frames, F), of each song.
+            estimates: what is added to (stems, channels, frames, F), of each song.
         """
         T, hop = self._tiling.T, self._tiling.hop
-        places = [
-            (heard[:, start : start + T], mean[..., start : start + T, :])
-            for heard, mean in zip(seen, means, strict=True)
-            for start in self._tiling.starts((heard.shape[1] - self._tiling.n_ahead) // hop)
+        segments = [
+            (mixture[:, start : start + T, :], mean[..., start : start + T, :])
+            for mixture, mean in zip(mixtures, estimates, strict=True)
+            for start in self._tiling.starts((mixture.shape[1] - self._tiling.n_ahead) // hop)
         ]
-        size = _SEGMENTS_AT_ONCE[self._device.type]
-        for first in range(0, len(places), size):
-            batch = places[first : first + size]
-            estimates = self._network(torch.stack([heard for heard, _ in batch]))
-            for (_, mean), estimate in zip(batch, estimates.unbind(1), strict=True):
-                mean.addcmul_(estimate, self._weights)
+        n_at_once = self._device.batching.segments
+        for first in range(0, len(segments), n_at_once):
+            batch = segments[first : first + n_at_once]
+            estimated = self._backend.estimate(self._xp.stack([mixture for mixture, _ in batch]))
+            for number, (_, mean) in enumerate(batch):
 
-    def _resynthesised(self, heard: Sequence[_Heard], group: Group, ahead: Tensor) -> Separated:
-        """A group's stems from the parts of it that were heard."""
-        samples, left_over = [], group.carry.samples
-        for part, stems in zip(heard, self._stem_spectra(heard), strict=True):
-            synthesised = [
-                inverse_stft(stem, left, self._configuration.frame_step)
-                for stem, left in zip(stems, left_over, strict=True)
-            ]
-            complete, ends = zip(*synthesised, strict=True)
-            left_over = torch.stack(ends)
-            samples.append(self._interleaved(part.chunk, complete))
-        stems = torch.cat(samples, dim=1) if len(samples) > 1 else samples[0]
-        return stems.transpose(-1, -2), Carry(left_over, ahead)
+                def add(block: slice, mean: Array = mean, segment: Array = estimated[:, number, ...]) -> None:
+                    mean[..., block, :] += segment[..., block, :] * self._weights[block, :]
 
-    def _interleaved(self, mixture: Tensor, synthesised: Iterable[Tensor]) -> Tensor:
-        """All stems (stems, samples, channels), from those (channels, samples) that are synthesised.
+                self._map(add, self._blocks(T))
+
+    def _masks(self, estimates: Array) -> Array:
+        return soft_masks(estimates) if self._mwf else ratio_masks(estimates, self._configuration.separation_exponent)
+
+    def _synthesise(self, analysed: Sequence[_Hops], chunk: Chunk, ahead: Array) -> tuple[Array, Carry]:
+        """A chunk's stems (stems, samples, channels) from its hops, and its carry."""
+        step = self._configuration.frame_step
+        stem_spectra = partial(self._filter, self._spatial_model(analysed)) if self._mwf else self._mask
+        stems, carried = [], chunk.carry.samples
+        for hops in analysed:
+            n_frames = sum(spectra.shape[1] for spectra in hops.spectra)
+            total = self._zeros((*carried.shape[:-1], n_frames * step + carried.shape[-1]))
+            total[..., : carried.shape[-1]] = carried
+            waveforms = self._map(
+                lambda block: inverse_stft(stem_spectra(*block), step),
+                list(zip(hops.masks, hops.spectra, strict=True)),
+            )
+            for block, waveform in zip(self._blocks(n_frames), waveforms, strict=True):
+                start = block.start * step
+                total[..., start : start + waveform.shape[-1]] += waveform
+            stems.append(self._interleave(hops.waveform[:, : n_frames * step], total[..., : n_frames * step]))
+            carried = total[..., n_frames * step :]
+        samples = self._xp.concat(stems, axis=1) if len(stems) > 1 else stems[0]
+        return samples, Carry(self._xp.asarray(carried, copy=True), ahead)
+
+    def _mask(self, masks: Array, spectra: Array) -> Array:
+        """The spectra (stems, channels, frames, bins) of the stems to be synthesised, by ratio masks."""
+        return apply_mask(masks[: self._n_synthesised, ...], spectra, self._configuration.mask_extension)
+
+    def _filter(self, model: SpatialModel, masks: Array, spectra: Array) -> Array:
+        """The same by the Wiener filter, which leaves the bins above F to the masks."""
+        F, stems = self._configuration.F, self._mask(masks, spectra)
+        stems[..., :F] = wiener_filter(masks, spectra[..., :F], model, self._n_synthesised)
+        return stems
+
+    def _spatial_model(self, analysed: Sequence[_Hops]) -> SpatialModel:
+        """The Wiener filter's model of all the hops of a chunk."""
+        blocks = [block for hops in analysed for block in zip(hops.masks, hops.spectra, strict=True)]
+        F = self._configuration.F
+        moments = self._map(lambda block: second_moments(block[0], block[1][..., :F]), blocks)
+        return spatial_model(moments, as_norbert=self._exact)
+
+    def _interleave(self, mixture: Array, synthesised: Array) -> Array:
+        """All stems (stems, samples, channels), from those (stems, channels, samples) that are synthesised.
 
         If the last one is not, it is what the others leave of the mixture.
         """
-        stems = list(synthesised)
-        if self._last_is_rest:
-            rest = mixture[:, : stems[0].shape[-1]] - stems[0]
-            for stem in stems[1:]:
-                rest -= stem
-            stems.append(rest)
-        return torch.stack([stem.transpose(-1, -2) for stem in stems])
+        n_stems = synthesised.shape[0] + self._last_is_rest
+        stems = self._empty((n_stems, synthesised.shape[-1], synthesised.shape[1]))
+        step = self._configuration.frame_step
 
-    def _masks(self, estimates: Tensor) -> Tensor:
-        return soft_masks(estimates) if self._mwf else ratio_masks(estimates, self._configuration.separation_exponent)
+        def interleave(block: slice) -> None:
+            span = slice(block.start * step, block.stop * step)
+            of_span = self._xp.permute_dims(synthesised[..., span], (0, 2, 1))
+            stems[: synthesised.shape[0], span, :] = of_span
+            if self._last_is_rest:
+                rest = self._xp.permute_dims(mixture[:, span], (1, 0)) - of_span[0, ...]
+                for stem in range(1, synthesised.shape[0]):
+                    rest -= of_span[stem, ...]
+                stems[n_stems - 1, span, :] = rest
 
-    def _stem_spectra(self, heard: Sequence[_Heard]) -> Iterator[Iterable[Tensor]]:
-        """Of each part the spectra (channels, frames, bins) of the stems to be synthesised."""
-        if self._mwf:
-            return self._by_wiener_filter(heard)
-        return (self._by_ratio_masks(part) for part in heard)
+        self._map(interleave, self._blocks(synthesised.shape[-1] // step))
+        return stems
 
-    def _by_ratio_masks(self, part: _Heard) -> Iterator[Tensor]:
-        """Stems one after the other, so that one at a time is held."""
-        for mask in part.masks[: self._n_synthesised]:
-            yield apply_mask(mask, part.spectra, self._configuration.mask_extension)
+    def _blocks(self, stop: int, start: int = 0) -> list[slice]:
+        """Blocks of frames that are computed at once."""
+        size = self._device.batching.frames or max(1, stop - start)
+        return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
-    def _by_wiener_filter(self, heard: Sequence[_Heard]) -> Iterator[Tensor]:
-        """All stems of one part after the other; the filter's statistics are taken over all of them."""
-        F, extension = self._configuration.F, self._configuration.mask_extension
-        seen = [part.spectra[..., :F] for part in heard]
-        model = spatial_model([part.masks for part in heard], seen, as_norbert=self._exact)
-        for part, spectra in zip(heard, seen, strict=True):
-            masks = part.masks[: self._n_synthesised]
-            stems = torch.stack([apply_mask(mask, part.spectra, extension) for mask in masks])
-            wiener_filter(part.masks, spectra, model, stems[..., :F])
-            yield stems
+    def _zeros(self, shape: tuple[int, ...]) -> Array:
+        return self._xp.zeros(shape, dtype=self._xp.float32, device=self._weights.device)
+
+    def _empty(self, shape: tuple[int, ...]) -> Array:
+        return self._xp.empty(shape, dtype=self._xp.float32, device=self._weights.device)

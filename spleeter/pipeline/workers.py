@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -116,3 +116,34 @@ def _do_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[Reques
         entry.future.set_exception(error)
     finally:
         del entry  # as above
+
+
+class ThreadMap:
+    """`map` on threads that are kept: for functions that release the interpreter, such as NumPy's.
+
+    It is used by one thread at a time. With one thread, which the caller is, nothing is started.
+    """
+
+    def __init__(self) -> None:
+        self._n_threads = 1
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads work; setting another number ends those there are."""
+        return self._n_threads
+
+    @n_threads.setter
+    def n_threads(self, n_threads: int) -> None:
+        if n_threads == self._n_threads:
+            return
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._n_threads = n_threads
+        self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="spleeter-map") if n_threads > 1 else None
+
+    def __call__(self, function: Callable[[Request], Result], items: Sequence[Request]) -> list[Result]:
+        """The results, in the order of the items."""
+        if self._pool is None or len(items) < 2:
+            return [function(item) for item in items]
+        return list(self._pool.map(function, items))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spleeter.backends.torch.transfer import to_device
+from spleeter.backends.torch.device import to_device
 from spleeter.configuration import Configuration
 from spleeter.data.batches import Batch, Segment
 from spleeter.dsp.stft import magnitudes, stft

@@ -1,12 +1,22 @@
-"""The choice of the compute device and of the type it computes in, made once."""
+"""Devices of torch: their choice, and copies between them and the host while they compute."""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from spleeter.backends.base import PRECISIONS, Batching, check_precision
 from spleeter.errors import DeviceError
 from spleeter.utils.logging import logger
+
+__all__ = ["TorchDevice", "select_device", "select_precision", "to_device"]
 
 _AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -14,9 +24,14 @@ _AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
 }
 
+_BATCHINGS = {"cuda": Batching(hops=8, segments=32), "mps": Batching(hops=4, segments=4)}
+
+_LAUNCHES_AHEAD = 2
+"""Batches that may wait on a CUDA device: enough that it never waits, few enough that songs gather meanwhile."""
+
 
 def select_device(name: str = "auto") -> torch.device:
-    """Pick the device that `name` asks for; "auto" takes CUDA, else MPS, else the CPU.
+    """Choose the device that `name` asks for; "auto" takes CUDA, else MPS, else the CPU.
 
     Args:
         name: "auto", "cpu", "mps", "cuda" or "cuda:N".
@@ -38,27 +53,73 @@ def select_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
 def select_precision(name: str, device: torch.device) -> torch.dtype:
-    """Look up the type that the network is to compute in; a warning tells where float32 would be faster.
+    """Look up the type that the network computes in; log a warning where float32 would be faster.
 
     Args:
-        name: "float32", "bfloat16" or "float16".
-        device: where it will compute.
+        name: one of `PRECISIONS`.
+        device: where it computes.
 
     Raises:
         DeviceError: if there is no such type.
     """
-    if name not in _PRECISIONS:
-        raise DeviceError(f"unknown precision {name!r}: choose {', '.join(_PRECISIONS)}")
+    check_precision(name)
     if device.type == "cpu" and not _is_fast_on_cpu(name):
         logger.warning("this processor has no fast arithmetic in %s: float32 would be faster", name)
-    return _PRECISIONS[name]
+    return dict(zip(PRECISIONS, (torch.float32, torch.bfloat16, torch.float16), strict=True))[name]
 
 
 def _is_fast_on_cpu(precision: str) -> bool:
     """float16 is not, even where there are instructions for it; bfloat16 is on AMX and AVX-512 processors."""
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return precision == "float32" or (precision == "bfloat16" and has_bfloat16())
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device; to CUDA without waiting until it is there."""
+    if device.type == "cuda":
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+@dataclass
+class TorchDevice:
+    """A CUDA or MPS device, where arrays are tensors: a `Device` of the seam.
+
+    On CUDA, copies to the host have a stream of their own, which waits only for what was launched before.
+    """
+
+    device: torch.device
+    _copied: deque[torch.cuda.Event] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.kind, self.batching = self.device.type, _BATCHINGS[self.device.type]
+        self._stream = torch.cuda.Stream(self.device) if self.kind == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def __str__(self) -> str:
+        return str(self.device)
+
+    def put(self, array: npt.NDArray[np.float32]) -> Tensor:
+        """Copy an array to the device; to CUDA without waiting until it is there."""
+        return to_device(torch.from_numpy(array), self.device)
+
+    def fetch(self, arrays: Sequence[Tensor]) -> list[Callable[[], npt.NDArray[np.float32]]]:
+        """Begin to copy tensors to the host; on CUDA, wait until all but the last few batches have arrived."""
+        if self._stream is None:
+            return [lambda tensor=tensor: tensor.cpu().numpy() for tensor in arrays]
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._stream):
+            copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in arrays]
+            for copy, tensor in zip(copies, arrays, strict=True):
+                copy.copy_(tensor.contiguous(), non_blocking=True)
+                tensor.record_stream(self._stream)
+            copied = self._stream.record_event()
+        self._copied.append(copied)
+        while len(self._copied) > _LAUNCHES_AHEAD:
+            self._copied.popleft().synchronize()
+
+        def wait_for(copy: Tensor) -> npt.NDArray[np.float32]:
+            copied.synchronize()
+            return copy.numpy()
+
+        return [lambda copy=copy: wait_for(copy) for copy in copies]

@@ -1,0 +1,184 @@
+"""The seam between separation and the ways to compute a network: `Backend`, `Device` and `open_backend`.
+
+A new backend is one new module (or package) with the two functions of `BackendModule`, and a line in `_MODULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from spleeter.configuration import Configuration
+from spleeter.errors import DeviceError
+from spleeter.types import Array
+
+__all__ = [
+    "PRECISIONS",
+    "Backend",
+    "Batching",
+    "Device",
+    "HostDevice",
+    "Model",
+    "check_precision",
+    "open_backend",
+    "open_device",
+    "why_unavailable",
+]
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+_MODULES = {"torch": "spleeter.backends.torch"}
+"""Backend -> its module, a `BackendModule`; which is imported only if what it requires is installed."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a backend loads: a folder with weights, and the configuration of their network."""
+
+    folder: Path
+    configuration: Configuration
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How much a device is given at once.
+
+    Attributes:
+        hops: of a song, of the STFT's chunk; a hop is a segment less what overlaps the next.
+        segments: for the network, of several songs if these are separated at the same time.
+        frames: for everything else, so that temporaries stay in a core's cache; None for all there are.
+    """
+
+    hops: int
+    segments: int
+    frames: int | None = None
+
+
+class Device(Protocol):
+    """Where arrays are computed, and the way there and back."""
+
+    kind: str
+    """"cpu", "cuda" or "mps"."""
+    batching: Batching
+
+    def put(self, array: npt.NDArray[np.float32]) -> Array:
+        """Copy an array to the device; without waiting, where the device can."""
+
+    def fetch(self, arrays: Sequence[Array]) -> list[Callable[[], npt.NDArray[np.float32]]]:
+        """Begin to copy arrays to the host; each returned function waits for one of them, and returns it."""
+
+
+@dataclass(frozen=True)
+class HostDevice:
+    """The CPU, where arrays are NumPy's."""
+
+    kind: str = "cpu"
+    batching: Batching = Batching(hops=1, segments=1, frames=64)
+
+    def put(self, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the array itself."""
+        return array
+
+    def fetch(self, arrays: Sequence[Array]) -> list[Callable[[], npt.NDArray[np.float32]]]:
+        """Return the arrays themselves."""
+        return [lambda array=array: array for array in arrays]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class Backend(Protocol):
+    """A network that is loaded and ready to estimate."""
+
+    name: str
+    device: Device
+    n_threads: int
+    """CPU threads that `estimate` uses when it is called from the current thread; it can be set."""
+
+    def estimate(self, magnitudes: Array) -> Array:
+        """Estimate the stems' magnitudes.
+
+        Args:
+            magnitudes: of the mixture, (batch, channels, T, F), float32, an array of the kind that the device computes
+                with. It is not changed.
+
+        Returns:
+            (stems, batch, channels, T, F), float32, of the same kind.
+        """
+
+
+class BackendModule(Protocol):
+    """What the module of a backend has."""
+
+    def find_device(self, name: str) -> Device | None:
+        """The device of a name ("auto" for the best there is), None if this backend brings none of the kind.
+
+        Raises:
+            DeviceError: if the device is of a kind that it knows, but not there.
+        """
+
+    def open_backend(self, model: Model, device: Device, precision: str) -> Backend:
+        """Load a network. Raises ModelError if it cannot be had."""
+
+
+def why_unavailable(backend: str) -> str | None:
+    """The reason why a backend cannot be used here; None if it can."""
+    return None if find_spec(backend) is not None else f"{backend} is not installed"
+
+
+def open_device(name: str = "auto") -> Device:
+    """Choose the compute device, once.
+
+    Args:
+        name: "auto" (CUDA, else MPS, else the CPU), "cpu", "mps", "cuda" or "cuda:N".
+
+    Raises:
+        DeviceError: if there is no such device here.
+    """
+    if name == "cpu":
+        return HostDevice()
+    for backend in _MODULES:
+        device = _module(backend).find_device(name) if why_unavailable(backend) is None else None
+        if device is not None:
+            return device
+    if name == "auto":
+        return HostDevice()
+    raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
+
+
+def check_precision(name: str) -> None:
+    """Refuse an unknown precision. Raises DeviceError."""
+    if name not in PRECISIONS:
+        raise DeviceError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)}")
+
+
+def open_backend(model: Model, device: Device, precision: str = "float32", backend: str | None = None) -> Backend:
+    """Load a network with a backend.
+
+    Args:
+        model: its weights and configuration.
+        device: from `open_device`.
+        precision: what the network computes in, one of `PRECISIONS`; magnitudes and estimates are float32.
+        backend: the name of one; None takes the first that is available.
+
+    Raises:
+        ModelError: if the network cannot be built or its weights cannot be loaded.
+        DeviceError: if no backend is available, or not the one asked for.
+    """
+    reasons = {name: why_unavailable(name) for name in _MODULES if backend in (None, name)}
+    for name, reason in reasons.items():
+        if reason is None:
+            return _module(name).open_backend(model, device, precision)
+    complaint = "; ".join(reason for reason in reasons.values() if reason) or f"unknown backend {backend!r}"
+    raise DeviceError(f"no backend to compute with: {complaint}; there are {', '.join(_MODULES)}")
+
+
+def _module(backend: str) -> BackendModule:
+    return cast(BackendModule, import_module(_MODULES[backend]))
