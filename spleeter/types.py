@@ -6,7 +6,7 @@ stems       one more axis in front, in the order of the configuration's instrume
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # the command's help is to come at once, so nothing it needs imports numpy
     import numpy as np
@@ -19,6 +19,25 @@ Signal: TypeAlias = "tuple[npt.NDArray[np.float32], float]"
 """A waveform and its sample rate in hertz."""
 
 AudioDescriptor: TypeAlias = Any
-"""What an audio adapter loads from: a path for file-based adapters, anything for others."""
+"""What an audio adapter loads from: a `FileSource` for file-based adapters, anything for others."""
 
 PathLike: TypeAlias = str | Path
+
+
+class ReadableFile(Protocol):
+    """A binary file object to read audio from; `seek`, `tell` and `seekable` are used where it has them."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class WritableFile(Protocol):
+    """A binary file object to write audio to; `flush` is called where it has one."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+FileSource: TypeAlias = PathLike | ReadableFile
+"""A file to read: a path; or a binary file object, read from where it stands and never closed."""
+
+FileTarget: TypeAlias = PathLike | WritableFile
+"""A file to write: a path; or a binary file object, written to where it stands and never closed."""
