@@ -69,7 +69,8 @@ class Decoder:
         self.sample_rate: int = demuxer.stream.sample_rate or 1
         first = self._start_decoding()
         if first is None:
-            raise demuxer.file.failure("no audio could be decoded from it")
+            how = "" if demuxer.file.seekable() else " without seeking, which it does not allow"
+            raise demuxer.file.failure(f"no audio could be decoded from it{how}")
         self.sample_rate, self.n_channels = first.frame.sample_rate, first.frame.layout.nb_channels
         is_counted = demuxer.stream.codec_context.name != "vorbis"
         self._timeline = Timeline(self.sample_rate, demuxer.stream.time_base, is_counted)
