@@ -8,7 +8,7 @@ stems          one more axis in front, in the order of the configuration's instr
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # the command's help is to come at once, so nothing it needs imports numpy
     import numpy as np
@@ -24,6 +24,25 @@ Array: TypeAlias = Any
 """An array by the array API standard: a NumPy array on a CPU, a torch tensor on CUDA and MPS."""
 
 AudioDescriptor: TypeAlias = Any
-"""What an audio adapter loads from: a path for file-based adapters, anything for others."""
+"""What an audio adapter loads from: a `FileSource` for file-based adapters, anything for others."""
 
 PathLike: TypeAlias = str | Path
+
+
+class ReadableFile(Protocol):
+    """A binary file object to read audio from; `seek`, `tell` and `seekable` are used where it has them."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class WritableFile(Protocol):
+    """A binary file object to write audio to; `flush` is called where it has one."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+FileSource: TypeAlias = PathLike | ReadableFile
+"""A file to read: a path; or a binary file object, read from where it stands and never closed."""
+
+FileTarget: TypeAlias = PathLike | WritableFile
+"""A file to write: a path; or a binary file object, written to where it stands and never closed."""

@@ -413,7 +413,7 @@ class ArrayAdapter(AudioAdapter):
 
     def save(
         self,
-        path: str | Path,
+        path: Any,
         data: np.ndarray,
         sample_rate: float,
         codec: Codec | None = None,

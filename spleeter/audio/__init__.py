@@ -1,4 +1,7 @@
-"""File <-> waveform, in numpy: nothing in here knows of torch."""
+"""Audio file or file object <-> waveform, in NumPy.
+
+Reading: files -> demuxer -> decoder -> blocks -> reader. Writing: writer -> encoder -> files.
+"""
 
 from spleeter.audio.codec import Codec, Encoding
 

@@ -1,4 +1,4 @@
-"""The interface between sound files and the rest: whole waveforms, or block by block."""
+"""The interface between audio files and the rest of the package: whole waveforms, or block by block."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ import numpy as np
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to_n_channels
 from spleeter.errors import DecodeError, EncodeError, SpleeterError
-from spleeter.types import AudioDescriptor, PathLike, Signal, Waveform
+from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
+
+__all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter"]
+
+_DEFAULT_ADAPTER = "spleeter.audio.pyav.PyAVAudioAdapter"
 
 
 @dataclass(frozen=True)
 class AudioMetadata:
-    """What travels from an input file to its stems: tags, and the cover picture if it has one."""
+    """What is passed on from an input file to its stems: tags, and the cover picture if it has one."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     cover: bytes | None = None
 
 
 class AudioReader(ABC):
-    """An open sound: its blocks in order, once. Use it as a context manager."""
+    """An opened audio file: its blocks in order, once. Use it as a context manager."""
 
     sample_rate: int
     """Sample rate of the blocks, in hertz."""
     n_channels: int
     """Channels of the blocks."""
     n_samples: int | None
-    """Samples that the blocks are expected to hold in all (an estimate, for progress), None if unknown."""
+    """Estimated samples per channel of all blocks, for progress; None if unknown."""
     source_sample_rate: int
     """Sample rate of the file itself, in hertz."""
     source_position: int = 0
-    """Samples of the file, at its own rate, that the blocks so far were made from."""
+    """Samples per channel of the file, at its own rate, that the blocks so far were made from."""
     metadata: AudioMetadata
 
     @abstractmethod
@@ -62,35 +66,39 @@ class AudioReader(ABC):
 
 
 class AudioWriter(ABC):
-    """A sound file in the making: nothing is seen at its path before `commit`.
+    """An audio file in the making: it appears only on `commit`.
 
-    The order of calls is `write`* `close` `commit`, with `abort` possible at any point before `commit`.
+    The order of calls is `write`* `close` `commit`; `abort` may come at any point before `commit`.
     """
 
     integer_bits: int | None = None
-    """The size of the integers that the samples will be rounded to; None if they are not."""
+    """The size of the integers that the samples are rounded to; None if they are not."""
 
     @abstractmethod
     def write(self, block: Waveform) -> None:
-        """Append a block (samples, channels), float32. Raises EncodeError."""
+        """Append a block (samples, channels), float32, full scale ±1. Raises EncodeError."""
 
     @abstractmethod
     def close(self) -> None:
-        """Finish encoding; the complete file still waits beside its path. Raises EncodeError."""
+        """Finish encoding; the complete file is still hidden. Raises EncodeError."""
 
     @abstractmethod
     def commit(self) -> None:
-        """Move the finished file to its path, replacing what was there, atomically. Raises EncodeError."""
+        """Move the complete file to its path, replacing what was there, atomically; or write it to the file object.
+
+        Raises:
+            EncodeError: if that fails. A path is then left as it was.
+        """
 
     @abstractmethod
     def abort(self) -> None:
-        """Throw everything away. Never raises; may be called twice and after errors."""
+        """Discard everything. Never raises; may be called twice and after errors."""
 
     def write_all(self, blocks: Iterable[Waveform]) -> None:
-        """Write blocks, complete the file and move it to its path; nothing is left behind on an error.
+        """Write blocks (samples, channels), close and commit; nothing is left behind on an error.
 
         Raises:
-            EncodeError: as the others do.
+            EncodeError: as the other methods do.
         """
         try:
             for block in blocks:
@@ -103,10 +111,10 @@ class AudioWriter(ABC):
 
 
 class AudioAdapter(ABC):
-    """Reads and writes sound. Subclass it with `load` and `save` to fetch sound from elsewhere.
+    """Reads and writes audio. Subclass it with `load` and `save` to read from, or write to, other places.
 
-    `open` and `create`, the block-by-block doors, work through `load` and `save` unless overridden. Where several
-    songs are separated at the same time, one adapter is used from several threads.
+    `open` and `create`, which work block by block, use `load` and `save` unless overridden. Where several songs are
+    separated at the same time, one adapter is used from several threads.
     """
 
     _DEFAULT: ClassVar[AudioAdapter | None] = None
@@ -120,42 +128,44 @@ class AudioAdapter(ABC):
         sample_rate: float | None = None,
         dtype: bytes | str = b"float32",
     ) -> Signal:
-        """Load a whole sound.
+        """Load a whole waveform.
 
         Args:
-            audio_descriptor: what to load; a path for file-based adapters.
+            audio_descriptor: what to load; for file-based adapters a path, or a readable binary file object, which is
+                read from where it stands and never closed.
             offset: where to start, in seconds.
             duration: how much to load at most, in seconds.
             sample_rate: resample to this rate, in hertz; None keeps the file's own.
-            dtype: numpy type of the result.
+            dtype: NumPy type of the result.
 
         Returns:
-            The waveform (samples, channels), and its sample rate.
+            The waveform (samples, channels), full scale ±1, and its sample rate in hertz.
 
         Raises:
-            SpleeterError: if the sound cannot be loaded.
+            SpleeterError: if it cannot be loaded.
         """
 
     @abstractmethod
     def save(
         self,
-        path: PathLike,
+        path: FileTarget,
         data: np.ndarray,
         sample_rate: float,
         codec: Codec | None = None,
         bitrate: str | None = None,
     ) -> None:
-        """Save a whole waveform (samples, channels) to a file.
+        """Save a whole waveform.
 
         Args:
-            path: the file to write; replaced atomically if it exists.
-            data: the samples, float, full scale ±1.
+            path: the file to write, replaced atomically if it exists; or a writable binary file object, which is
+                given the complete file and never closed.
+            data: the waveform (samples, channels), float, full scale ±1.
             sample_rate: in hertz.
-            codec: None takes it from the path's extension.
+            codec: None takes it from the path's extension; a file object needs one.
             bitrate: for lossy codecs, e.g. "128k"; None takes the encoder's default.
 
         Raises:
-            SpleeterError: if the sound cannot be saved.
+            SpleeterError: if it cannot be saved.
         """
 
     def open(
@@ -166,44 +176,53 @@ class AudioAdapter(ABC):
         sample_rate: float | None = None,
         n_channels: int | None = None,
     ) -> AudioReader:
-        """Open a sound to be read block by block; arguments as for `load`.
+        """Open an audio file to be read block by block; arguments as for `load`.
 
-        `n_channels` asks for that many channels (mono is copied, more are mixed down or cut);
-        None keeps the file's own. What `load` gives at another rate than asked for is resampled.
+        `n_channels` asks for that many channels (mono is copied, more are mixed down or cut); None keeps the file's
+        own. What `load` returns at another rate than asked for is resampled.
 
         Raises:
-            DecodeError: if the sound cannot be loaded, or holds NaN or infinite samples.
+            DecodeError: if it cannot be loaded, or holds NaN or infinite samples.
         """
         waveform, rate = self.load(audio_descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
         if not is_finite(waveform):
-            raise DecodeError(f"{audio_descriptor}: it holds samples that are no numbers (NaN or infinite)")
+            raise DecodeError(f"{audio_descriptor}: it holds NaN or infinite samples")
         if n_channels is not None:
             waveform = to_n_channels(waveform, n_channels)
         return _WholeReader(waveform, round(rate), round(sample_rate or rate))
 
     def create(
         self,
-        path: PathLike,
+        path: FileTarget,
         sample_rate: float,
         n_channels: int,
         encoding: Encoding | None = None,
         metadata: AudioMetadata | None = None,
     ) -> AudioWriter:
-        """Open a sound file to be written block by block. `encoding` None is decided by the path's extension."""
+        """Open an audio file to be written block by block.
+
+        Args:
+            path: a path or a writable binary file object, as for `save`.
+            sample_rate: in hertz.
+            n_channels: channels of every block.
+            encoding: None takes the codec from the path's extension; a file object needs one.
+            metadata: tags and cover; adapters that only have `save` drop them.
+
+        Raises:
+            EncodeError: if the file cannot be written so.
+        """
         return _WholeWriter(self, path, sample_rate, n_channels, encoding)
 
     @classmethod
     def default(cls) -> AudioAdapter:
         """The adapter used where none is given, built once: FFmpeg's libraries through PyAV."""
         if AudioAdapter._DEFAULT is None:
-            from spleeter.audio.pyav import PyAVAudioAdapter
-
-            AudioAdapter._DEFAULT = PyAVAudioAdapter()
+            AudioAdapter._DEFAULT = cls.get(_DEFAULT_ADAPTER)
         return AudioAdapter._DEFAULT
 
     @classmethod
     def get(cls, descriptor: str) -> AudioAdapter:
-        """Build the adapter class that a dotted path ("package.module.Class") names; "" is the default.
+        """Build the adapter class with a dotted path ("package.module.Class"); "" gives the default adapter.
 
         Raises:
             SpleeterError: if there is no such class, or it is not an AudioAdapter.
@@ -223,7 +242,7 @@ class AudioAdapter(ABC):
 
 
 class _WholeReader(AudioReader):
-    """The reader of adapters that only know `load`: one block, the whole sound."""
+    """The reader of adapters that only have `load`: one block, the whole waveform."""
 
     def __init__(self, waveform: Waveform, source_sample_rate: int, sample_rate: int) -> None:
         self._waveform = waveform
@@ -243,12 +262,12 @@ class _WholeReader(AudioReader):
 
 
 class _WholeWriter(AudioWriter):
-    """The writer of adapters that only know `save`: collects the blocks and saves them on commit."""
+    """The writer of adapters that only have `save`: collects the blocks and saves them on commit."""
 
     def __init__(
         self,
         adapter: AudioAdapter,
-        path: PathLike,
+        path: FileTarget,
         sample_rate: float,
         n_channels: int,
         encoding: Encoding | None,

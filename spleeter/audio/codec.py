@@ -1,31 +1,138 @@
-"""What an output file is encoded as: codec, bit rate, bit depth."""
+"""The output formats, in one table with one row each; and what an output file is encoded as."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from spleeter.errors import EncodeError
-from spleeter.types import PathLike
+from spleeter.types import FileTarget
+
+__all__ = ["AUDIO_EXTENSIONS", "Codec", "CodecSpec", "Encoding", "codec_of", "parse_bitrate", "parse_codec"]
+
+_DEFAULT_BITRATE = 128_000
+"""Bits per second of the lossy codecs, where none is asked for."""
+
+_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_AAC_RATES = (7_350, *_MPEG_RATES, 64_000, 88_200, 96_000)
+_NO_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """The facts about a codec: how it is encoded, and what it can hold."""
+
+    container: str
+    """FFmpeg's name of the muxer, or libsndfile's of the format."""
+    encoders: Mapping[int | None, str]
+    """Bit depth -> FFmpeg's name of the encoder, or libsndfile's of the subtype; the first is the default. The depth
+    32 means float; lossy codecs have one encoder, of depth None."""
+    library: Literal["ffmpeg", "libsndfile"] = "ffmpeg"
+    """Which library encodes it."""
+    sample_rates: Sequence[int] | None = None
+    """The sample rates that it can hold, in hertz, ascending; None: any."""
+    max_channels: int = 2
+    bitrates: tuple[int, int] = (1, _NO_LIMIT)
+    """The least bit rate, and the greatest per channel, that the encoder accepts, in bits per second."""
+    cover: Literal["stream", "comment"] | None = None
+    """How a cover picture is stored: as a picture stream, as a comment, or not at all."""
+    n_priming_frames: int = 0
+    """Frames that decoders drop at the start without the file saying so: the encoder is given silence for them."""
+    has_end_padding: bool = False
+    """Whether the muxer must be given the number of padding samples at the end (MP3's LAME tag)."""
+    muxer_options: Mapping[str, str] = field(default_factory=dict)
+    """FFmpeg's options of the muxer; {rate} stands for the sample rate."""
+
+    @property
+    def bit_depths(self) -> tuple[int, ...]:
+        """The bit depths to choose from, the default first; none for a lossy codec."""
+        return tuple(depth for depth in self.encoders if depth is not None)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether decoding gives other samples than were encoded, beyond rounding."""
+        return not self.bit_depths
+
+    def sample_rate_for(self, sample_rate: int) -> int:
+        """The lowest sample rate that it can hold from `sample_rate` on, else its highest, in hertz."""
+        if self.sample_rates is None:
+            return sample_rate
+        return self.sample_rates[min(bisect_left(self.sample_rates, sample_rate), len(self.sample_rates) - 1)]
+
+    def bitrate_for(self, bitrate: str | None, n_channels: int) -> int:
+        """The nearest bit rate that the encoder accepts, in bits per second; None asks for 128 kbit/s."""
+        least, most_per_channel = self.bitrates
+        wanted = _DEFAULT_BITRATE if bitrate is None else parse_bitrate(bitrate)
+        return max(least, min(wanted, most_per_channel * n_channels))
 
 
 class Codec(StrEnum):
-    """The output formats; a member's value is also the file's extension."""
+    """The output formats, a row each; a member's value is its name and the file's extension."""
 
-    WAV = "wav"
-    MP3 = "mp3"
-    OGG = "ogg"
-    M4A = "m4a"
-    WMA = "wma"
-    FLAC = "flac"
-    OPUS = "opus"
+    spec: CodecSpec
+
+    def __new__(cls, extension: str, spec: CodecSpec | None = None) -> Codec:
+        assert spec is not None, "Codec(value) looks a member up, and does not come here"
+        member = str.__new__(cls, extension)
+        member._value_, member.spec = extension, spec
+        return member
+
+    # RF64 replaces RIFF, whose sizes end at 4 GiB, where it has to.
+    WAV = (
+        "wav",
+        CodecSpec(
+            "wav",
+            {16: "pcm_s16le", 24: "pcm_s24le", 32: "pcm_f32le"},
+            max_channels=64,
+            muxer_options={"rf64": "auto"},
+        ),
+    )
+    MP3 = (
+        "mp3",
+        CodecSpec("mp3", {None: "libmp3lame"}, sample_rates=_MPEG_RATES, cover="stream", has_end_padding=True),
+    )
+    # PyAV's FFmpeg has no Vorbis encoder worth using. Beyond these rates libsndfile crashes; more than two channels
+    # would have to be put in Vorbis's own order.
+    OGG = "ogg", CodecSpec("OGG", {None: "VORBIS"}, "libsndfile", sample_rates=range(8_000, 192_001))
+    # The edit list, which says where the audio begins and ends, counts in units of the movie's time scale.
+    # FFmpeg's muxer "ipod", which sets the brand by itself, has no room for covers.
+    M4A = (
+        "m4a",
+        CodecSpec(
+            "mp4",
+            {None: "aac"},
+            sample_rates=_AAC_RATES,
+            cover="stream",
+            muxer_options={"movie_timescale": "{rate}", "brand": "M4A "},
+        ),
+    )
+    WMA = (
+        "wma",
+        CodecSpec("asf", {None: "wmav2"}, sample_rates=_MPEG_RATES, bitrates=(24_000, _NO_LIMIT), n_priming_frames=1),
+    )
+    FLAC = "flac", CodecSpec("flac", {16: "flac", 24: "flac"}, max_channels=8, cover="stream")
+    # Opus encodes other rates too, but is always decoded to this one.
+    OPUS = (
+        "opus",
+        CodecSpec("opus", {None: "libopus"}, sample_rates=(48_000,), bitrates=(6_000, 256_000), cover="comment"),
+    )
 
 
-BIT_DEPTHS: dict[Codec, tuple[int, ...]] = {Codec.WAV: (16, 24, 32), Codec.FLAC: (16, 24)}
-"""The bit depths a lossless codec can be written with; 32 means float. The first is the default."""
+AUDIO_EXTENSIONS = frozenset(
+    {
+        *(f".{codec}" for codec in Codec),
+        ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".ape", ".au", ".avi", ".caf", ".m4v",
+        ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".mpg", ".mpeg", ".oga", ".ogv", ".ts",
+        ".tta", ".webm", ".wmv", ".wv",
+    }
+)  # fmt: skip
+"""The extensions of the files in a folder that are taken for songs. A file that is named itself may have any."""
 
 _BITRATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKmM]?)\s*")
 _MULTIPLE = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -50,16 +157,22 @@ class Encoding:
         object.__setattr__(self, "codec", parse_codec(self.codec))
         if self.bitrate is not None:
             parse_bitrate(self.bitrate)
-        allowed = BIT_DEPTHS.get(self.codec, ())
+        allowed = self.codec.spec.bit_depths
         if self.bit_depth is not None and self.bit_depth not in allowed:
             choice = f"choose {' or '.join(map(str, allowed))}" if allowed else "leave it out"
             raise EncodeError(f"{self.codec} cannot be written with a bit depth of {self.bit_depth}; {choice}")
 
     @property
+    def encoder(self) -> str:
+        """The library's name of the encoder for this bit depth."""
+        encoders = self.codec.spec.encoders
+        return encoders[self.bit_depth or next(iter(encoders))]
+
+    @property
     def integer_bits(self) -> int | None:
         """The size of the integers that the samples are kept as; None for floats and lossy codecs."""
-        bits = self.bit_depth or BIT_DEPTHS.get(self.codec, (32,))[0]
-        return bits if bits < 32 else None
+        bits = self.bit_depth or next(iter(self.codec.spec.encoders))
+        return bits if bits is not None and bits < 32 else None
 
 
 def parse_codec(name: str) -> Codec:
@@ -70,9 +183,11 @@ def parse_codec(name: str) -> Codec:
         raise EncodeError(f"unknown codec {str(name)!r}; the known ones are {', '.join(Codec)}") from error
 
 
-def codec_of(path: PathLike) -> Codec:
-    """The codec that a path's extension names. Raises EncodeError if it names none."""
-    name = Path(os.fsdecode(path)).name
+def codec_of(file: FileTarget) -> Codec:
+    """The codec that a path's extension names. Raises EncodeError if it names none, or `file` is a file object."""
+    if not isinstance(file, str | bytes | os.PathLike):
+        raise EncodeError("a file object has no extension that names a codec: give the codec, e.g. Codec.WAV")
+    name = Path(os.fsdecode(file)).name
     extension = Path(name).suffix.removeprefix(".").lower()
     if extension in set(Codec):
         return Codec(extension)

@@ -1,4 +1,4 @@
-"""Waveform -> waveform: channels, sample rate, sample formats."""
+"""Waveform -> waveform: number of channels, sample rate, sample type."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import numpy.typing as npt
 
 from spleeter.types import Waveform
 
+__all__ = [
+    "StreamResampler",
+    "is_finite",
+    "mix_channels",
+    "n_resampled",
+    "to_float",
+    "to_integers",
+    "to_n_channels",
+    "to_stereo",
+]
+
 
 def to_n_channels(waveform: Waveform, n_channels: int) -> Waveform:
-    """Give a waveform (samples, channels) exactly `n_channels`: the first ones, or all repeated in turn."""
+    """Cut a waveform (samples, channels) to its first `n_channels`, or repeat its channels in turn."""
     if waveform.shape[1] >= n_channels:
         return waveform[:, :n_channels]
     repeats = -(-n_channels // max(1, waveform.shape[1]))
@@ -17,15 +28,15 @@ def to_n_channels(waveform: Waveform, n_channels: int) -> Waveform:
 
 
 def to_stereo(waveform: Waveform) -> Waveform:
-    """Give a waveform (samples, channels) two channels: mono is copied, more are cut to the first two."""
+    """Convert a waveform (samples, channels) to two channels: mono is copied, more are cut to the first two."""
     return to_n_channels(waveform, 2)
 
 
 def mix_channels(waveform: Waveform, matrix: npt.NDArray[np.float32]) -> Waveform:
-    """Mix the channels of a waveform (samples, inputs) by a matrix (outputs, inputs).
+    """Mix the channels of a waveform (samples, inputs) with weights (outputs, inputs), to (samples, outputs).
 
-    Every output is summed channel by channel in one order, so that a sample's value does not depend on
-    which block it came in (a matrix product's does, in the last bit).
+    Every output is summed channel by channel in one order, so that a sample's value does not depend on the block
+    that it is in (in a matrix product it does, in the last bit).
     """
     mixed = np.zeros((len(waveform), len(matrix)), np.float32)
     for output, weights in enumerate(matrix):
@@ -35,7 +46,7 @@ def mix_channels(waveform: Waveform, matrix: npt.NDArray[np.float32]) -> Wavefor
 
 
 def is_finite(waveform: Waveform) -> bool:
-    """Whether no sample is NaN or infinite. The sum, which is fast, tells unless it overflows."""
+    """Whether no sample is NaN or infinite. The sum, which is fast, decides unless it overflows."""
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(waveform.sum())) or bool(np.isfinite(waveform).all())
 
@@ -56,10 +67,10 @@ def to_integers(waveform: Waveform, bits: int) -> npt.NDArray[np.int16] | npt.ND
 
 
 def to_float(samples: npt.NDArray[np.generic]) -> Waveform:
-    """Scale samples of a numpy type that decoders give to float32, full scale ±1; C-contiguous.
+    """Scale samples of any type that decoders give to float32, full scale ±1; same shape, C-contiguous.
 
-    Signed integers are divided by 2^(bits-1), so int16 becomes exactly int16 / 32768; unsigned bytes are
-    centred on 128 first; floats are kept.
+    Signed integers are divided by 2^(bits-1), so int16 becomes exactly int16 / 32768; unsigned bytes are centred on
+    128 first; floats are kept.
     """
     scaled = np.empty(samples.shape, np.float32)
     if samples.dtype == np.uint8:
@@ -79,12 +90,11 @@ def n_resampled(n_samples: int, from_rate: int, to_rate: int) -> int:
 
 
 class StreamResampler:
-    """Resamples a stream block by block; the blocks together equal the whole resampled at once.
+    """Resamples a stream block by block; the blocks joined equal the whole resampled in one call.
 
-    soxr's "very high quality": its error lies below float32's own rounding (150 dB measured, against 134 dB
-    of "high quality", at nine tenths of its speed). It is linear in phase and adds no delay. After `finish`,
-    n samples in have given exactly `n_resampled(n, from_rate, to_rate)` samples out. Equal rates pass
-    through untouched.
+    soxr's "very high quality": its error lies below float32's own rounding (150 dB measured, against 134 dB of "high
+    quality", at nine tenths of its speed). It is linear in phase and adds no delay. After `finish`, n samples in have
+    given exactly `n_resampled(n, from_rate, to_rate)` samples out. Equal rates pass through untouched.
 
     Args:
         from_rate, to_rate: in hertz, above 0.
@@ -102,11 +112,11 @@ class StreamResampler:
             self._stream = soxr.ResampleStream(from_rate, to_rate, n_channels, quality="VHQ")
 
     def push(self, block: Waveform) -> Waveform:
-        """Take a block (samples, channels); give what is ready, possibly nothing (0, channels)."""
+        """Resample a block (samples, channels); returns what is ready, possibly nothing (0, channels)."""
         return self._run(block, last=False)
 
     def finish(self) -> Waveform:
-        """Give the rest (samples, channels). Call it once, after the last `push`."""
+        """Return the rest (samples, channels). Call it once, after the last `push`."""
         rest = self._run(np.zeros((0, self._n_channels), np.float32), last=True)
         surplus = self._n_out - n_resampled(self._n_in, *self._rates)
         if surplus > 0:

@@ -1,10 +1,12 @@
-"""The class path that the original package's users and configurations name; the adapter itself is in pyav.py."""
+"""`FFMPEGProcessAudioAdapter` of the original package: the default adapter of pyav.py under its old name."""
 
 from __future__ import annotations
 
 from spleeter.audio.pyav import PyAVAudioAdapter
 
+__all__ = ["FFMPEGProcessAudioAdapter"]
+
 FFMPEGProcessAudioAdapter = PyAVAudioAdapter
-"""The default adapter under its old name: `AudioAdapter.get("spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter")`
-and `isinstance(AudioAdapter.default(), FFMPEGProcessAudioAdapter)` go on working. It starts no process any more.
+"""`AudioAdapter.get("spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter")` and
+`isinstance(AudioAdapter.default(), FFMPEGProcessAudioAdapter)` work as in the original. No process is started.
 """

@@ -1,4 +1,4 @@
-"""Tags and cover picture: what is worth carrying from a file to its stems."""
+"""Tags and cover picture: which of a file's are passed on to its stems, and how a cover is stored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from spleeter.audio.failures import AV_ERRORS
+from spleeter.audio.files import AV_ERRORS
+
+__all__ = ["add_cover", "cover_comment", "musical_tags"]
 
 _COMMON = frozenset(
     {"title", "artist", "album", "album_artist", "composer", "performer", "genre", "date", "track", "disc"}
     | {"comment", "copyright", "description", "lyrics", "publisher", "isrc", "bpm"}
 )
-"""FFmpeg's own names of tags, which some containers give in capitals."""
+"""FFmpeg's own names of tags, which some containers give in upper case."""
 
 _TECHNICAL = re.compile(
     "encoder|encoded_by|encoding_settings|handler_name|vendor_id|major_brand|minor_version|compatible_brands"
@@ -29,13 +31,13 @@ _TECHNICAL = re.compile(
     "|itunsmpb|itunnorm|tlen|tsse|time_reference|umid|coding_history|originator.*"
     "|replaygain_.*|r128_.*|id3v2_priv.*|_statistics.*|cuesheet"
 )
-"""Tags about the file rather than the music: wrong, or harmful, on a file of another content and encoding."""
+"""Tags about the file rather than the music: wrong or harmful on a file of other content and encoding."""
 
 _FRONT_COVER = 3  # the picture type "cover (front)", of ID3 and FLAC alike
 
 
 def musical_tags(*sources: Mapping[str, str]) -> dict[str, str]:
-    """Merge tags (the first source wins), leaving out those that describe the file and not the music."""
+    """Merge tags (the first source wins), without those that describe the file and not the music."""
     tags: dict[str, str] = {}
     for source in sources:
         for key, value in source.items():
@@ -46,12 +48,12 @@ def musical_tags(*sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def add_cover(container: OutputContainer, cover: bytes) -> Packet[Stream] | None:
-    """Add a stream for a cover picture to a file in the making, before its header is written.
+    """Add a picture stream for a cover to an output container, before its header is written.
 
     Returns:
         The packet to mux first; None if the picture is neither JPEG nor PNG, which every player knows.
     """
-    opened = _opened_picture(cover)
+    opened = _open_picture(cover)
     if opened is None:
         return None
     picture, packet = opened
@@ -64,11 +66,14 @@ def add_cover(container: OutputContainer, cover: bytes) -> Packet[Stream] | None
 
 
 def cover_comment(cover: bytes) -> dict[str, str]:
-    """A cover picture as the comment that Ogg files carry it in: a FLAC picture block, base64 encoded.
+    """A cover picture as the Vorbis comment that Ogg files store it in: a FLAC picture block, base64 encoded.
 
-    The block's layout: https://www.rfc-editor.org/rfc/rfc9639#name-picture
+    Returns:
+        The one tag; none if the picture is neither JPEG nor PNG.
+
+    The layout of the block: https://www.rfc-editor.org/rfc/rfc9639#name-picture
     """
-    opened = _opened_picture(cover)
+    opened = _open_picture(cover)
     if opened is None:
         return {}
     context = opened[0].codec_context
@@ -78,12 +83,12 @@ def cover_comment(cover: bytes) -> dict[str, str]:
     return {"METADATA_BLOCK_PICTURE": base64.b64encode(head + size + cover).decode("ascii")}
 
 
-def _opened_picture(cover: bytes) -> tuple[VideoStream, Packet[Any]] | None:
-    """A JPEG or PNG picture as FFmpeg sees it, and its one packet."""
+def _open_picture(cover: bytes) -> tuple[VideoStream, Packet[Any]] | None:
+    """The stream of a JPEG or PNG picture and its one packet; None if FFmpeg finds neither."""
     try:
         with av.open(io.BytesIO(cover), "r") as file:
             picture = file.streams.video[0]
-            whole = picture.codec_context.name in ("mjpeg", "png") and picture.codec_context.width
-            return (picture, next(file.demux(picture))) if whole else None
+            is_usable = picture.codec_context.name in ("mjpeg", "png") and picture.codec_context.width
+            return (picture, next(file.demux(picture))) if is_usable else None
     except (*AV_ERRORS, StopIteration):
         return None

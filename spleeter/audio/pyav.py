@@ -6,37 +6,42 @@ import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader, AudioWriter
 from spleeter.audio.codec import Codec, Encoding, codec_of, parse_codec
+from spleeter.audio.files import file_label
 from spleeter.audio.reader import FileReader
 from spleeter.audio.writer import FileWriter
 from spleeter.errors import EncodeError
-from spleeter.types import AudioDescriptor, PathLike, Signal
+from spleeter.types import AudioDescriptor, FileTarget, Signal
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name
+
+__all__ = ["PyAVAudioAdapter"]
 
 _SLICE = 1 << 20
 """Samples of a whole waveform written at once, so that saving it takes little memory more."""
 
 
 class PyAVAudioAdapter(AudioAdapter):
-    """Reads what FFmpeg reads, videos included, and writes wav, flac, mp3, ogg, opus, m4a and wma.
+    """Reads what FFmpeg reads, videos included, and writes the formats of `Codec`.
 
-    Paths may be str, bytes or path objects. A path is always a file, never an address or a pattern.
+    Files are paths (str, bytes or path objects) or binary file objects. A path is always a file, never an address
+    or a pattern. A file object is read from, or written to, where it stands, and never closed; it need not seek,
+    but some formats, such as MP4 with its index at the end, cannot be read without.
 
-    Reading. Start and length are exact to the sample: encoder delay and padding are removed where the file
-    tells them (LAME tag, MP4 edit list, Opus pre-skip, Vorbis granules), and a part read from an offset on
-    equals that part of the whole. Of several sound streams the one marked as default is read, else the
-    first. Other rates are resampled by soxr's best quality; n samples become round(n · to / from). More
-    channels than asked for are mixed down as FFmpeg does it (see `downmix_matrix`); mono is copied.
-    Damaged passages become silence of the same length, with one warning.
+    Reading. Start and length are exact to the sample: encoder delay and padding are removed where the file gives
+    them (LAME tag, MP4 edit list, Opus pre-skip, Vorbis granules), and an excerpt read from an offset on equals
+    that excerpt of the whole. Of several audio streams the one marked as default is read, else the first. Other
+    rates are resampled with soxr's best quality; n samples become round(n · to / from). More channels than asked
+    for are mixed down as FFmpeg does it (see `downmix_matrix`); mono is copied. Damaged passages become silence of
+    the same length, with one warning.
 
-    Writing. A file appears at its path when it is complete. Integer formats are rounded and clamped.
-    Decoding gives the same number of samples at the same times, except that wma, whose files cannot tell
-    their end, is up to one frame (2048 samples) longer, and that opus always decodes to 48 kHz. A rate
-    that a codec cannot hold is resampled to the next that it can; a bit rate, moved to the nearest.
-    Tags go into every kind of file as far as it knows them; cover pictures into mp3, m4a, flac and opus.
+    Writing. A file appears at its path when it is complete; a file object is given nothing before `commit`, and
+    then the complete file. Integer formats are rounded and clamped. Decoding gives the same number of samples at
+    the same times, except that wma, whose files do not record their end, is up to one frame (2048 samples) longer,
+    and that opus always decodes to 48 kHz. A sample rate that the codec cannot hold is resampled to the next that
+    it can; a bit rate is moved to the nearest. Tags go into every format as far as it can hold them; covers into
+    mp3, m4a, flac and opus.
 
     Args:
-        stream: which of a file's sound streams to read, from 0 on; None as said above.
+        stream: which of a file's audio streams to read, from 0 on; None as above.
     """
 
     def __init__(self, stream: int | None = None) -> None:
@@ -50,7 +55,11 @@ class PyAVAudioAdapter(AudioAdapter):
         sample_rate: float | None = None,
         dtype: bytes | str = b"float32",
     ) -> Signal:
-        """Load a sound file; see `AudioAdapter.load`. Raises DecodeError."""
+        """Load an audio file: a path or a readable binary file object; see `AudioAdapter.load`.
+
+        Raises:
+            DecodeError: as `open`.
+        """
         with self.open(audio_descriptor, offset, duration, sample_rate) as reader:
             waveform = np.concatenate(list(reader.blocks()))
         name = dtype.decode() if isinstance(dtype, bytes) else dtype
@@ -64,16 +73,18 @@ class PyAVAudioAdapter(AudioAdapter):
         sample_rate: float | None = None,
         n_channels: int | None = None,
     ) -> AudioReader:
-        """Open a sound file; see `AudioAdapter.open`. Its memory does not grow with its length.
+        """Open an audio file, a path or a readable binary file object; see `AudioAdapter.open`.
+
+        Memory does not grow with its length.
 
         Raises:
-            DecodeError: if it cannot be read, holds no sound, or ends before `offset`.
+            DecodeError: if it cannot be read, holds no audio, or ends before `offset`.
         """
         return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, self._stream)
 
     def save(
         self,
-        path: PathLike,
+        path: FileTarget,
         data: np.ndarray,
         sample_rate: float,
         codec: Codec | None = None,
@@ -84,7 +95,8 @@ class PyAVAudioAdapter(AudioAdapter):
         Samples beyond full scale, which most formats cut off, are counted in a warning.
 
         Raises:
-            EncodeError: if it cannot be written; nothing is left behind then.
+            EncodeError: if it cannot be written; nothing is left behind then. Also if `path` is a file object and
+                there is no `codec`.
         """
         if data.ndim != 2 or not np.issubdtype(data.dtype, np.floating):
             raise EncodeError(
@@ -95,20 +107,20 @@ class PyAVAudioAdapter(AudioAdapter):
         writer = self.create(path, sample_rate, data.shape[1], encoding)
         writer.write_all(part.astype(np.float32, copy=False) for part in slices)
         if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
-            logger.warning("%s: %d samples beyond full scale", display_name(path), n_beyond)
+            logger.warning("%s: %d samples beyond full scale", file_label(path), n_beyond)
 
     def create(
         self,
-        path: PathLike,
+        path: FileTarget,
         sample_rate: float,
         n_channels: int,
         encoding: Encoding | None = None,
         metadata: AudioMetadata | None = None,
     ) -> AudioWriter:
-        """Open a sound file to be written block by block; see `AudioAdapter.create`.
+        """Open an audio file to be written block by block; see `AudioAdapter.create`.
 
         Raises:
-            EncodeError: if the path cannot become a file, its extension (without `encoding`) names no codec,
-                or the codec cannot hold such sound.
+            EncodeError: if the path or file object cannot be written to; if there is no `encoding`, and no extension
+                that names a codec; or if the codec cannot hold such a waveform.
         """
         return FileWriter(path, sample_rate, n_channels, encoding or Encoding(codec_of(path)), metadata)

@@ -1,81 +1,77 @@
-"""A sound file read block by block: the asked part, at the asked rate, in the asked channels."""
+"""An audio file read block by block: an excerpt of it, at a sample rate, with a number of channels."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Generator, Iterator
 
 import numpy as np
 
 from spleeter.audio.adapter import AudioReader
+from spleeter.audio.blocks import to_blocks
 from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled
-from spleeter.audio.decoder import waveforms
-from spleeter.audio.frames import Frames
-from spleeter.audio.source import Source
+from spleeter.audio.decoder import Decoder
+from spleeter.audio.demuxer import Demuxer
 from spleeter.errors import DecodeError
-from spleeter.types import Waveform
+from spleeter.types import FileSource, Waveform
 
-_JUMP_SECONDS = 3
+__all__ = ["FileReader"]
+
+_SEEK_SECONDS = 3
 """Offsets below this are reached by decoding up to them."""
 
 
 class FileReader(AudioReader):
-    """Reads a sound file through FFmpeg's libraries, in memory constant in its length.
+    """Reads an audio file through FFmpeg's libraries, with memory constant in its length.
 
-    Arguments as for `PyAVAudioAdapter.open`. The first block is decoded at once, so that a file of no use
+    Arguments as for `PyAVAudioAdapter.open`. The first block is decoded on construction, so that an unusable file
     fails here and not half way.
 
     Raises:
-        DecodeError: if the file cannot be read, holds no sound, or ends before `offset`.
+        DecodeError: if the file cannot be read, holds no audio, or ends before `offset`.
     """
 
     def __init__(
         self,
-        path: str | bytes | os.PathLike[str],
+        source: FileSource,
         offset: float | None = None,
         duration: float | None = None,
         sample_rate: float | None = None,
         n_channels: int | None = None,
         stream: int | None = None,
     ) -> None:
-        _check_part(offset, duration, sample_rate)
-        self._source, self._frames = _open_at(path, offset or 0.0, stream)
-        self.source_sample_rate = self._frames.sample_rate
+        _check_excerpt(offset, duration, sample_rate)
+        self._demuxer, self._decoder = _open_at(source, offset or 0.0, stream)
+        self.source_sample_rate = self._decoder.sample_rate
         self.sample_rate = round(sample_rate) if sample_rate else self.source_sample_rate
-        self.n_channels = n_channels or self._frames.n_channels
-        self.metadata = self._source.metadata
+        self.n_channels = n_channels or self._decoder.n_channels
+        self.metadata = self._demuxer.metadata
         self._start = round((offset or 0.0) * self.source_sample_rate)
         self._n_wanted = None if duration is None else round(duration * self.source_sample_rate)
-        self.n_samples = self._expected()
-        self._ahead: list[Waveform] = []
+        self.n_samples = self._estimated_samples()
         self._rest = self._resampled()
         try:
-            self._look_ahead()
+            self._first = next((block for block in self._rest if len(block)), None)
+            if self._first is None:
+                raise self._nothing_left()
         except BaseException:
             self.close()
             raise
 
-    def _look_ahead(self) -> None:
-        first = next((block for block in self._rest if len(block)), None)
-        if first is None:
-            raise self._nothing_left()
-        self._ahead.append(first)
-
-    def _expected(self) -> int | None:
-        n_expected = self._source.samples_expected(self.source_sample_rate)
-        if n_expected is None:
+    def _estimated_samples(self) -> int | None:
+        n_samples = self._demuxer.estimated_length(self.source_sample_rate)
+        if n_samples is None:
             return None
-        n_part = max(0, n_expected - self._start)
+        n_samples = max(0, n_samples - self._start)
         if self._n_wanted is not None:
-            n_part = min(n_part, self._n_wanted)
-        return n_resampled(n_part, self.source_sample_rate, self.sample_rate)
+            n_samples = min(n_samples, self._n_wanted)
+        return n_resampled(n_samples, self.source_sample_rate, self.sample_rate)
 
-    def _part(self) -> Iterator[Waveform]:
-        """The asked part, at the file's sample rate."""
-        skip, position = self._start - self._frames.position, self._start
+    def _excerpt(self) -> Iterator[Waveform]:
+        """The blocks from the offset on, as long as the duration, at the file's sample rate."""
+        skip, position = self._start - self._decoder.position, self._start
         end = math.inf if self._n_wanted is None else self._start + self._n_wanted
-        for block in waveforms(self._frames, self.n_channels, self._source.is_pcm):
+        for block in to_blocks(self._decoder, self.n_channels, self._demuxer.is_pcm):
             part = block[skip : skip + min(len(block), end - position)] if skip < len(block) else block[:0]
             skip = max(0, skip - len(block))
             if len(part):
@@ -89,55 +85,53 @@ class FileReader(AudioReader):
     def _resampled(self) -> Generator[Waveform]:
         resampler = StreamResampler(self.source_sample_rate, self.sample_rate, self.n_channels)
         try:
-            for block in self._part():
+            for block in self._excerpt():
                 yield resampler.push(block)
             yield resampler.finish()
         finally:
-            self._frames.warn_of_damage()
+            self._decoder.warn_of_damage()
 
     def _check_finite(self, block: Waveform, position: int) -> None:
         if not is_finite(block):
             where = (position + int(np.isfinite(block).all(axis=1).argmin())) / self.source_sample_rate
-            raise self._source.failure(
-                f"it holds samples that are no numbers (NaN or infinite), from {where:.3f} s on"
-            )
+            raise self._demuxer.file.failure(f"it holds NaN or infinite samples, from {where:.3f} s on")
 
     def _nothing_left(self) -> DecodeError:
-        seconds = self._frames.position / self.source_sample_rate
-        if self._start >= self._frames.position:
+        seconds = self._decoder.position / self.source_sample_rate
+        if self._start >= self._decoder.position:
             start = self._start / self.source_sample_rate
-            return self._source.failure(f"it is {seconds:.2f} s long, so nothing is left from {start:.2f} s on")
-        return self._source.failure(f"what was asked for is too short for one sample at {self.sample_rate} Hz")
+            return self._demuxer.file.failure(f"it is {seconds:.2f} s long, so nothing is left from {start:.2f} s on")
+        return self._demuxer.file.failure(f"the excerpt is too short for one sample at {self.sample_rate} Hz")
 
     def blocks(self) -> Iterator[Waveform]:
-        while self._ahead:
-            yield self._ahead.pop()
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
         yield from (block for block in self._rest if len(block))
 
     def close(self) -> None:
-        self._ahead.clear()
+        self._first = None
         self._rest.close()
-        self._source.close()
+        self._demuxer.close()
 
 
-def _open_at(path: str | bytes | os.PathLike[str], offset: float, stream: int | None) -> tuple[Source, Frames]:
-    """Open a file at its beginning, or nearer to `offset` seconds where jumping there loses nothing."""
-    source = Source(path, stream)
+def _open_at(source: FileSource, offset: float, stream: int | None) -> tuple[Demuxer, Decoder]:
+    """Open a file at its beginning, or nearer to `offset` seconds where seeking there gives the same samples."""
+    demuxer = Demuxer(source, stream)
     try:
-        frames = Frames(source)
-        far = offset > _JUMP_SECONDS and source.can_jump(frames.sample_rate)
-        if far and not frames.jump(round(offset * frames.sample_rate)):
-            source.close()
-            source = Source(path, stream)
-            frames = Frames(source)
+        decoder = Decoder(demuxer)
+        is_far = offset > _SEEK_SECONDS and demuxer.can_seek(decoder.sample_rate)
+        if is_far and not decoder.seek(round(offset * decoder.sample_rate)):
+            demuxer.rewind()
+            decoder = Decoder(demuxer)
     except BaseException:
-        source.close()
+        demuxer.close()
         raise
-    return source, frames
+    return demuxer, decoder
 
 
-def _check_part(offset: float | None, duration: float | None, sample_rate: float | None) -> None:
-    """Raise DecodeError for numbers that mean no part of a sound."""
+def _check_excerpt(offset: float | None, duration: float | None, sample_rate: float | None) -> None:
+    """Raise DecodeError for values that describe no excerpt."""
     if offset is not None and not 0 <= offset < math.inf:
         raise DecodeError(f"offset {offset} is not a time; give seconds from 0 on")
     if duration is not None and not 0 < duration < math.inf:

@@ -17,7 +17,7 @@ from spleeter.audio.codec import Codec
 from spleeter.catalogue.songs import Failure, Song
 from spleeter.errors import OutputError
 from spleeter.pipeline.sink import output_paths, picture_path
-from spleeter.utils.logging import tell_failure
+from spleeter.utils.logging import log_failure
 from spleeter.utils.names import display_name
 
 _Outcome: TypeAlias = tuple[int, Failure | BaseException | None]
@@ -142,5 +142,5 @@ def _failure_of(separate: Callable[[Job], object], job: Job) -> Failure | None:
     try:
         separate(job)
     except Exception as error:
-        return Failure(job.song, tell_failure(error, display_name(job.song)))
+        return Failure(job.song, log_failure(error, display_name(job.song)))
     return None

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spleeter.utils.names import SOUND_EXTENSIONS, display_name
+from spleeter.audio.codec import AUDIO_EXTENSIONS
+from spleeter.utils.names import display_name
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[
             name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != left_out
         ]
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SOUND_EXTENSIONS:  # noqa: PTH122
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_EXTENSIONS:  # noqa: PTH122
                 yield Path(root, name)
 
 

@@ -23,7 +23,6 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +39,7 @@ from spleeter.types import Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 from spleeter.utils.parallel import in_parallel
+from spleeter.utils.whole_file import is_partial, write_whole
 
 _VERSION = 1
 """Of the files' content; another one makes the cache anew."""
@@ -231,20 +231,17 @@ class ExcerptCache:
         return SongExcerpts(song, inspection, shape, scales, partial(np.load, path, mmap_mode="r")), problems
 
     def _save(self, key: str, song: Song, inspection: Inspection, problems: list[Problem]) -> None:
-        notes, arrays = self._folder / f"{key}.json", self._folder / f"{key}.npy"
-        temporary = self._folder / f"{key}.{uuid4().hex}.part"
-        try:
-            scales = self._cut_out(song, inspection.duration, temporary)
-            temporary.replace(arrays)
-            found = {
-                "inspection": asdict(inspection),
-                "warnings": [problem.what for problem in problems],
-                "scales": scales.tolist(),
-            }
-            temporary.write_text(json.dumps(found), encoding="utf-8")
-            temporary.replace(notes)
-        finally:
-            temporary.unlink(missing_ok=True)
+        scales: list[list[float]] = []
+        write_whole(
+            self._folder / f"{key}.npy",
+            lambda path: scales.extend(self._cut_out(song, inspection.duration, path).tolist()),
+        )
+        found = {
+            "inspection": asdict(inspection),
+            "warnings": [problem.what for problem in problems],
+            "scales": scales,
+        }
+        write_whole(self._folder / f"{key}.json", json.dumps(found).encode())
 
     @contextmanager
     def _locked(self, check: Callable[[], None]) -> Iterator[None]:
@@ -293,7 +290,7 @@ def _in_16_bits(sound: Waveform) -> tuple[npt.NDArray[np.int16], np.float32]:
 def _is_own(path: Path) -> bool:
     key, _, ending = path.name.partition(".")
     is_key = len(key) == 32 and not set(key) - set("0123456789abcdef")
-    return is_key and (ending in ("npy", "json") or ending.endswith(".part"))
+    return is_partial(path) or (is_key and ending in ("npy", "json"))
 
 
 def _identity(sound: Sound) -> list[object]:

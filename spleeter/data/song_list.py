@@ -22,7 +22,7 @@ from pathlib import Path
 from spleeter.configuration import Configuration
 from spleeter.data.problems import Problem, Severity
 from spleeter.data.tracks import Sound, Track
-from spleeter.errors import DatasetError
+from spleeter.errors import DatasetError, EncodeError
 from spleeter.utils.names import display_name
 from spleeter.utils.whole_file import write_whole
 
@@ -230,7 +230,7 @@ def write(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -
         DatasetError: if a path cannot be in a list.
         EncodeError: if it cannot be written.
     """
-    write_whole(list_csv, as_csv(list_csv, songs, configuration).encode())
+    write_whole(list_csv, as_csv(list_csv, songs, configuration).encode(), EncodeError)
 
 
 def as_csv(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter
+from spleeter.audio.codec import AUDIO_EXTENSIONS
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
-from spleeter.utils.names import SOUND_EXTENSIONS, display_name, is_file_name_part
+from spleeter.utils.names import display_name, is_file_name_part
 
 DEFAULT_SUBSET = "test"
 """The subset that is scored where there is one, and the name of tracks that lie in none: museval looks for it."""
@@ -189,7 +190,7 @@ def _sounds_in(folder: Path, telling: AbstractSet[str]) -> dict[str, Sound]:
 
 def _may_be_stem(path: Path) -> bool:
     """Whether it is a sound file, and not one of musdb18, which is a whole track."""
-    is_sound = path.suffix.lower() in SOUND_EXTENSIONS and not path.name.endswith(_MUSDB_ENDING)
+    is_sound = path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.endswith(_MUSDB_ENDING)
     return is_sound and not path.name.startswith(".") and path.is_file()
 
 

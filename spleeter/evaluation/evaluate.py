@@ -15,7 +15,7 @@ import torch
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.data.tracks import Track, load_track
-from spleeter.errors import EvaluationError
+from spleeter.errors import EncodeError, EvaluationError
 from spleeter.evaluation.bss_eval import bss_eval
 from spleeter.evaluation.report import METRICS_FOLDER
 from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json
@@ -23,7 +23,7 @@ from spleeter.evaluation.sdr import sdr, si_sdr
 from spleeter.evaluation.windows import silent_frames
 from spleeter.separator import Progress, Separator
 from spleeter.types import Waveform
-from spleeter.utils.logging import logger, tell_failure
+from spleeter.utils.logging import log_failure, logger
 from spleeter.utils.names import display_name, is_file_name_part
 from spleeter.utils.whole_file import write_whole
 
@@ -143,7 +143,7 @@ def run(
             with (announce or _quietly)(job.track.name) as progress:
                 _evaluate_track(job, adapter, keep_audio, progress)
         except Exception as error:  # this track fails alone, whatever it is
-            failures.append(Failure(job, tell_failure(error, display_name(job.track.name))))
+            failures.append(Failure(job, log_failure(error, display_name(job.track.name))))
     return failures
 
 
@@ -174,7 +174,7 @@ def _check_settings(method: Method, output: Path) -> None:
     except OSError as error:
         raise EvaluationError(f"cannot read {display_name(file)}: {error.strerror or error}") from error
     if noted is None:
-        write_whole(file, settings)
+        write_whole(file, settings, EncodeError)
     elif noted != settings:
         raise EvaluationError(
             f"{display_name(file.parent)} holds scores that were made with other settings; "
@@ -202,7 +202,7 @@ def _evaluate_track(job: Job, adapter: AudioAdapter | None, keep_audio: bool, pr
         folder = job.output / AUDIO_FOLDER / job.method.name / job.track.subset / job.track.name
         for name, stem in stems.items():
             _save(folder / f"{name}.wav", stem, rate)
-    write_whole(job.metrics_file, to_json(TrackScores(job.source, FRAME_SECONDS, targets)).encode())
+    write_whole(job.metrics_file, to_json(TrackScores(job.source, FRAME_SECONDS, targets)).encode(), EncodeError)
 
 
 def score(

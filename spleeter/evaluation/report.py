@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from spleeter.errors import EvaluationError
+from spleeter.errors import EncodeError, EvaluationError
 from spleeter.evaluation.scores import FRAME_METRICS, TRACK_METRICS, median, read
 from spleeter.utils.logging import logger
 from spleeter.utils.whole_file import write_whole
@@ -73,8 +73,8 @@ def write_report(rows: Rows, subset: str, output: Path) -> list[Path]:
     if not rows:
         return []
     csv_file, tables, plot = (output / f"scores-{subset}.{ending}" for ending in ("csv", "md", "png"))
-    write_whole(csv_file, as_csv(rows, subset).encode())
-    write_whole(tables, as_markdown(rows, subset).encode())
+    write_whole(csv_file, as_csv(rows, subset).encode(), EncodeError)
+    write_whole(tables, as_markdown(rows, subset).encode(), EncodeError)
     return [csv_file, tables, *([plot] if draw(rows, subset, plot) else [])]
 
 
@@ -182,7 +182,7 @@ def draw(rows: Rows, subset: str, path: Path) -> bool:
     figure.legend(boxes.values(), boxes, loc="outside lower center", ncols=4, title=f"tracks of {subset}")
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=110)
-    write_whole(path, png.getvalue())
+    write_whole(path, png.getvalue(), EncodeError)
     return True
 
 

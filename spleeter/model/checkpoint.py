@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,6 +22,7 @@ from spleeter.errors import CheckpointError, ConfigurationError
 from spleeter.model.functions import build, find_builder
 from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from spleeter.model.tensorflow.names import Source, is_expendable, sources
+from spleeter.utils.whole_file import write_whole
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -88,9 +88,9 @@ def save(model_dir: Path, network: nn.Module, configuration: Configuration) -> N
     """
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
-        _write_whole(model_dir / MODEL_FOLDER_FILE, lambda path: _write_text(path, configuration.to_json()))
     except OSError as error:
         raise CheckpointError(f"cannot write the model to {model_dir}: {error}") from error
+    write_whole(model_dir / MODEL_FOLDER_FILE, configuration.to_json().encode(), CheckpointError)
     write_tensors(model_dir / WEIGHTS_FILE, network.state_dict())
 
 
@@ -103,27 +103,9 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
     # Cloned, because the format takes neither other memory layouts nor tensors that share memory.
     apart = {key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(file, lambda path: save_file(apart, path, dict(notes or {})))
-    except (OSError, SafetensorError) as error:
+        write_whole(file, lambda path: save_file(apart, path, dict(notes or {})), CheckpointError)
+    except SafetensorError as error:
         raise CheckpointError(f"cannot write {file}: {error}") from error
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, then put it in its place."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        temporary.touch()  # with the permissions that files have here, which the writer may not give it
-        permissions = temporary.stat().st_mode
-        write(temporary)
-        temporary.chmod(permissions)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _has_own_weights(model_dir: Path) -> bool:

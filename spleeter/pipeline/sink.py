@@ -20,7 +20,7 @@ from spleeter.types import AudioDescriptor, PathLike, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 from spleeter.utils.spool import Spool
-from spleeter.utils.whole_file import PartialFile
+from spleeter.utils.whole_file import WholeFile
 
 Clip: TypeAlias = Literal["clamp", "rescale", "none"]
 """What is done about samples beyond full scale: cut them off, turn all of the song's outputs down by one common
@@ -156,7 +156,7 @@ class StemFiles:
         self._format = (sample_rate, n_channels, encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
-        self._others: list[PartialFile] = []
+        self._others: list[WholeFile] = []
         self._threads = ThreadPoolExecutor(max(1, len(paths)), thread_name_prefix="spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(paths, 0)
@@ -185,7 +185,7 @@ class StemFiles:
             self._n_clipped[name] += int(np.count_nonzero(np.abs(outputs[name]) > 1.0))
         self._for_each(lambda name: self._write_one(name, outputs[name], name in beyond))
 
-    def accompany(self, path: Path, make: Callable[[Path], PartialFile]) -> None:
+    def accompany(self, path: Path, make: Callable[[Path], WholeFile]) -> None:
         """Have a file of another kind appear together with these; `make` writes it into a hidden one."""
         self._make_folders(path.parent)
         self._others.append(make(path))

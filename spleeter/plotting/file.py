@@ -8,11 +8,11 @@ from threading import Lock
 
 import numpy as np
 
-from spleeter.errors import OutputError
+from spleeter.errors import EncodeError, OutputError
 from spleeter.plotting.drawing import draw, palette
 from spleeter.plotting.spectrograms import Spectrograms
 from spleeter.types import PathLike
-from spleeter.utils.whole_file import PartialFile
+from spleeter.utils.whole_file import WholeFile
 
 DPI = 150
 """Pixels per inch, unless that makes more than `MOST_PIXELS`."""
@@ -34,7 +34,7 @@ def require_matplotlib() -> None:
         raise OutputError("pictures are drawn by matplotlib, which is not installed: pip install 'spleeter[plot]'")
 
 
-def draw_to_file(spectrograms: Spectrograms, title: str, path: PathLike) -> PartialFile:
+def draw_to_file(spectrograms: Spectrograms, title: str, path: PathLike) -> WholeFile:
     """Draw into a hidden file beside `path`; its `commit` moves it there, its `discard` removes it.
 
     Args:
@@ -46,7 +46,7 @@ def draw_to_file(spectrograms: Spectrograms, title: str, path: PathLike) -> Part
         EncodeError: if the file cannot be written; nothing is left behind.
     """
     require_matplotlib()
-    file = PartialFile(path)
+    file = WholeFile(path, EncodeError)
     try:
         file.write(_compressed(_png(spectrograms, title)))
         file.close()

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from spleeter.audio.failures import reason
-from spleeter.errors import EncodeError, TrainingError
-from spleeter.utils.names import display_name
+from spleeter.errors import TrainingError
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.whole_file import write_whole
 
 HISTORY_FILE = "history.csv"
@@ -93,8 +92,6 @@ def writing(path: Path) -> Iterator[None]:
     """Make a TrainingError, which names a path, of what goes wrong with writing there."""
     try:
         yield
-    except EncodeError as error:
-        raise TrainingError(str(error)) from error
     except OSError as error:
         raise TrainingError(f"cannot write {display_name(path)}: {reason(error)}") from error
 
@@ -105,8 +102,7 @@ def _rewrite(path: Path, step: int) -> None:
     kept = [figure for figure in read_history(path) if figure.step <= step] if goes_on else []
     rows = ([figure.step, figure.set, figure.name, repr(figure.value)] for figure in kept)
     content = _lines([_COLUMNS]) + _lines(rows)
-    with writing(path):
-        write_whole(path, content)
+    write_whole(path, content, TrainingError)
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> bytes:

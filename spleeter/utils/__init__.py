@@ -1,1 +1,1 @@
-"""Thin doors kept for callers of the original package, and the package's logger."""
+"""Whole-file writing, spool, thread pool, logger and names: what every room uses and no room owns."""

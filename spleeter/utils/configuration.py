@@ -1,12 +1,14 @@
-"""Load a configuration as a plain dict: a thin door for callers of the original package."""
+"""`load_configuration` of the original package: a configuration as a plain dict."""
 
 from typing import Any
 
 from spleeter.configuration import Configuration
 
+__all__ = ["load_configuration"]
+
 
 def load_configuration(descriptor: str) -> dict[str, Any]:
-    """Load and check the configuration that `descriptor` names, as a new dict with every key present.
+    """Load and check a configuration; returns a new dict with every key present.
 
     Args:
         descriptor: `spleeter:NAME`, a JSON file, or a model folder.

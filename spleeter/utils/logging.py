@@ -4,6 +4,8 @@ import logging
 
 from spleeter.errors import SpleeterError
 
+__all__ = ["configure_logger", "log_failure", "logger"]
+
 logger: logging.Logger = logging.getLogger("spleeter")
 
 
@@ -12,11 +14,11 @@ def configure_logger(verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def tell_failure(error: Exception, name: str) -> str:
-    """Log why one of several things failed, while it is handled; returns that in one line, in which it is named."""
-    told = str(error) if isinstance(error, SpleeterError) else f"unexpected {type(error).__name__}: {error}"
-    reason = " ".join(told.split())
-    reason = reason if name in reason else f"{name}: {reason}"
-    logger.error(reason)
+def log_failure(error: Exception, name: str) -> str:
+    """Log why one of several items failed, in one line that names it; returns that line. Call it in the handler."""
+    message = str(error) if isinstance(error, SpleeterError) else f"unexpected {type(error).__name__}: {error}"
+    message = " ".join(message.split())
+    message = message if name in message else f"{name}: {message}"
+    logger.error(message)
     logger.debug("details of the failure", exc_info=True)
-    return reason
+    return message

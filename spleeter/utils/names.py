@@ -1,19 +1,11 @@
-"""What things are called: in file names, and in messages to a person."""
+"""Names in file names and in messages, and reasons in messages: always one line."""
 
 import os
 
-FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
-"""Where an output lies below the folder of the outputs, unless asked otherwise."""
+__all__ = ["FILENAME_FORMAT", "display_name", "is_file_name_part", "reason"]
 
-SOUND_EXTENSIONS = frozenset(
-    {
-        ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".ape", ".au", ".avi", ".caf", ".flac",
-        ".m4a", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpg", ".mpeg",
-        ".oga", ".ogg", ".ogv", ".opus", ".ts", ".tta", ".wav", ".webm", ".wma", ".wmv",
-        ".wv",
-    }
-)  # fmt: skip
-"""What is taken for a song inside a folder. A file that is named itself is taken whatever it is called."""
+FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
+"""Where an output lies below the output folder, unless another format is given."""
 
 
 def is_file_name_part(name: str) -> bool:
@@ -22,6 +14,12 @@ def is_file_name_part(name: str) -> bool:
 
 
 def display_name(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
-    """A path as it goes into a message: one line, whatever is in it."""
+    """A path as it goes into a message: one line, whatever characters it holds."""
     name = os.fsdecode(path)
     return name if name.isprintable() and name.strip() == name != "" else repr(name)
+
+
+def reason(error: BaseException) -> str:
+    """The text of an error of the system or a library, without number and path; one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

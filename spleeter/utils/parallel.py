@@ -1,9 +1,11 @@
-"""The same done to many things, with all cores."""
+"""One function applied to many items in a thread pool."""
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
+
+__all__ = ["in_parallel"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -14,16 +16,19 @@ def in_parallel(
     items: Sequence[Item],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Result]:
-    """Work on items in threads, one a core: for work that releases the interpreter, such as decoding.
+    """Apply `work` to every item, in one thread per core: for work that releases Python's lock, such as decoding.
 
     Args:
-        work: done to each.
-        items: to be worked on.
-        progress: called in this thread with how many are done and how many there are, also before the first. What it
-            raises stops the work: what has begun is finished, and the rest left.
+        work: called once with each item.
+        items: what it is called with.
+        progress: called in this thread with the number of items done and of all, first with 0 done. An exception that
+            it raises cancels the items that have not begun; those that have are finished.
 
     Returns:
         The results, in the order of the items.
+
+    Raises:
+        The first exception that `work` or `progress` raises.
     """
     results: dict[int, Result] = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:

@@ -1,4 +1,4 @@
-"""A waveform kept in a nameless temporary file, until what has to be known of all of it is known."""
+"""A waveform kept in an unnamed temporary file, for what is known only after its last sample, such as its peak."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import numpy as np
 
 from spleeter.errors import EncodeError
 from spleeter.types import Waveform
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
+
+__all__ = ["Spool"]
 
 _BLOCK = 1 << 16  # samples
+_SAMPLE_BYTES = 4  # float32
 
 
 class Spool:
-    """Takes the blocks of a waveform, and gives them back once all are there.
+    """Stores the blocks of a waveform, and yields them again from the beginning.
 
     Args:
-        folder: on whose disk it lies, unseen; it goes away with this object or its process.
-        n_channels: of every block.
+        folder: the file lies on its disk, unseen, and goes away with this object or its process.
+        n_channels: channels of every block.
 
     Raises:
-        EncodeError: here, by `write` or by `blocks`, if the disk does not take it.
+        EncodeError: here, by `write` or by `blocks`, if the file cannot be written.
     """
 
     def __init__(self, folder: Path, n_channels: int) -> None:
@@ -35,25 +38,25 @@ class Spool:
             raise self._failure(error) from error
 
     def write(self, block: Waveform) -> None:
-        """Append a block (samples, channels)."""
+        """Append a block (samples, channels), float32."""
         try:
             self._file.write(np.ascontiguousarray(block, np.float32).data)
         except OSError as error:
             raise self._failure(error) from error
 
     def blocks(self) -> Iterator[Waveform]:
-        """Yield what was written, from the beginning, in blocks (samples, channels)."""
+        """Yield what was written, from the beginning, in blocks (samples, channels) of at most 65,536 samples."""
         try:
             self._file.seek(0)  # writes out what is buffered
         except OSError as error:
             raise self._failure(error) from error
-        while data := self._file.read(_BLOCK * self._n_channels * 4):
+        while data := self._file.read(_BLOCK * self._n_channels * _SAMPLE_BYTES):
             yield np.frombuffer(data, np.float32).reshape(-1, self._n_channels)
 
     def close(self) -> None:
-        """Throw it away. Never raises; may be called twice."""
+        """Remove the file. Never raises; may be called twice."""
         with suppress(OSError):  # there may be no room for what is still buffered
             self._file.close()
 
     def _failure(self, error: OSError) -> EncodeError:
-        return EncodeError(f"cannot keep a temporary file in {display_name(self._folder)}: {error.strerror}")
+        return EncodeError(f"cannot keep a temporary file in {display_name(self._folder)}: {reason(error)}")

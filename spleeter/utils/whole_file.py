@@ -1,110 +1,123 @@
-"""A file that appears at its path whole or not at all."""
+"""Whole files: each appears at its path complete, or not at all; whatever writes a file in one go, writes it here."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spleeter.audio.failures import reason
-from spleeter.errors import EncodeError
+from spleeter.errors import SpleeterError
 from spleeter.types import PathLike
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
+
+__all__ = ["WholeFile", "is_partial", "write_whole"]
+
+_PREFIX, _SUFFIX = ".spleeter-", ".part"
+_BUFFER = 1 << 18  # bytes
 
 
-class PartialFile:
-    """A binary file object for encoders: collects in a hidden file beside `path`, and moves there on `commit`.
+class WholeFile:
+    """A binary file object that collects in a hidden file beside `path`, and moves it there on `commit`.
 
-    The hidden file's name is short and independent of the path's, so that every name the folder can hold
-    works. Encoders call `write`, `seek` and `tell` out of C code, where an exception would be lost or
-    printed: the first error is kept instead, and raised by `check`.
+    The hidden file's name is short and independent of the path's, so that every name the folder can hold works.
+
+    Args:
+        path: where the file is to appear; its folder must exist.
+        error: raised in place of an OSError, here and by every method, as "cannot write PATH: REASON"; None leaves
+            the OSError as it is.
 
     Raises:
-        EncodeError: if `path` cannot become a file: no such folder, no permission, a name too long, or
-            something else than a file in its place.
+        `error`: if `path` cannot become a file: no such folder, no permission, a name too long, or something else
+            than a writable file in its place.
     """
 
-    def __init__(self, path: PathLike) -> None:
-        self._path = Path(os.fsdecode(path))
-        self.name = display_name(path)
-        self._error: Exception | None = None
-        self._temporary = self._path.parent / f".spleeter-{secrets.token_hex(6)}.part"
-        try:
-            _check_replaceable(self._path)
-            self._file = self._temporary.open("xb", buffering=1 << 18)
-        except (OSError, ValueError) as error:
-            raise self.failure(reason(error)) from error
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
+    def __init__(self, path: PathLike, error: type[SpleeterError] | None = None) -> None:
+        self.path = Path(os.fsdecode(path))
+        self.hidden_path = self.path.parent / f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
+        self._error = error
+        with self._converted():
+            _check_replaceable(self.path)
+            self._file = self.hidden_path.open("xb", buffering=_BUFFER)
 
     def write(self, data: bytes) -> int:
-        if self._error is None and not self._file.closed:
-            try:
-                self._file.write(data)
-            except OSError as error:
-                self._error = error
-        return len(data)
+        with self._converted():
+            return self._file.write(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
+        with self._converted():
             return self._file.seek(offset, whence)
-        except (OSError, ValueError) as error:
-            self._error = self._error or error
-            return 0
 
     def tell(self) -> int:
-        return 0 if self._file.closed else self._file.tell()
-
-    def check(self) -> None:
-        """Raise EncodeError if anything has gone wrong with the file so far."""
-        if self._error is not None:
-            raise self.failure(reason(self._error)) from self._error
+        with self._converted():
+            return self._file.tell()
 
     def close(self) -> None:
-        """Write out what is buffered. Raises EncodeError."""
-        try:
+        """Write out what is buffered. The file does not appear at its path yet."""
+        with self._converted():
             self._file.close()
-        except OSError as error:
-            self._error = self._error or error
-        self.check()
+
+    def fill(self, write: Callable[[Path], None]) -> None:
+        """Close the hidden file and have `write` make its content, given its path; its permissions stay."""
+        self.close()
+        with self._converted():
+            permissions = self.hidden_path.stat().st_mode
+            write(self.hidden_path)
+            self.hidden_path.chmod(permissions)
 
     def commit(self) -> None:
-        """Move the closed file to its path, replacing what was there. Raises EncodeError."""
-        try:
-            self._temporary.replace(self._path)
-        except OSError as error:
-            raise self.failure(reason(error)) from error
+        """Move the closed file to its path, replacing what was there, atomically."""
+        with self._converted():
+            self.hidden_path.replace(self.path)
 
     def discard(self) -> None:
-        """Remove the hidden file. Never raises; may be called twice."""
+        """Remove the hidden file. Never raises; may be called twice, and after `commit`."""
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+            self.hidden_path.unlink(missing_ok=True)
 
-    def failure(self, what: str) -> EncodeError:
-        """The error that says what is wrong with this file."""
-        return EncodeError(f"cannot write {self.name}: {what}")
+    @contextmanager
+    def _converted(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            if self._error is None or isinstance(error, SpleeterError):
+                raise
+            raise self._error(f"cannot write {display_name(self.path)}: {reason(error)}") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, and the folders above it.
+def write_whole(
+    path: PathLike, content: bytes | Callable[[Path], None], error: type[SpleeterError] | None = None
+) -> None:
+    """Write a file that appears whole or not at all, and make the folders above it.
+
+    Args:
+        path: where the file is to appear.
+        content: its bytes, or a function that writes them to the path it is given.
+        error: as for `WholeFile`.
 
     Raises:
-        EncodeError: if it cannot be written; nothing is left behind then.
+        `error`: if it cannot be written; nothing is left behind then.
     """
-    with suppress(OSError):  # what is wrong, PartialFile says in its way
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = PartialFile(path)
+    with suppress(OSError):  # WholeFile reports it
+        Path(os.fsdecode(path)).parent.mkdir(parents=True, exist_ok=True)
+    file = WholeFile(path, error)
     try:
-        file.write(content)
-        file.close()
+        if callable(content):
+            file.fill(content)
+        else:
+            file.write(content)
+            file.close()
         file.commit()
     finally:
         file.discard()
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a path is that of a hidden file: one in the making, or left by a process that was killed."""
+    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
 
 
 def _check_replaceable(path: Path) -> None:

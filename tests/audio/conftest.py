@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +13,13 @@ import pytest
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.types import Waveform
 
-DiskOf = Callable[[int], AbstractContextManager[None]]
-"""Makes writing fail beyond a number of bytes a file."""
-
 FfmpegDecode = Callable[[Path, int], Waveform]
-"""Decodes a file (path, channels) with the program ffmpeg: an independent opinion."""
+"""Decodes a file (path, channels) with the program ffmpeg: an independent decoder."""
 
 
 @pytest.fixture
 def adapter() -> PyAVAudioAdapter:
     return PyAVAudioAdapter()
-
-
-@pytest.fixture
-def disk_of() -> DiskOf:
-    if importlib.util.find_spec("resource") is None:
-        pytest.skip("this system cannot limit the size of files")
-    import resource
-
-    @contextmanager
-    def limited(n_bytes: int) -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    return limited
 
 
 @pytest.fixture(scope="session")

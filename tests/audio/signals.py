@@ -1,4 +1,4 @@
-"""Sounds for the tests of audio, and where one lies in another."""
+"""Waveforms for the tests of audio, and where one lies in another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.signal import fftconvolve
 from spleeter.types import Waveform
 
 
-def sound(n_samples: int, sample_rate: int = 44100, n_channels: int = 2, seed: int = 0) -> Waveform:
+def synthetic(n_samples: int, sample_rate: int = 44100, n_channels: int = 2, seed: int = 0) -> Waveform:
     """Tones, a burst of noise a quarter second, and a noise floor: (samples, channels), peak about 0.5."""
     generator = np.random.default_rng(seed)
     time = np.arange(n_samples) / sample_rate

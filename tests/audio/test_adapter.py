@@ -1,5 +1,6 @@
-"""The adapter interface: finding one, and a user's own that only knows load and save."""
+"""The adapter interface: finding one, and a user's own that only has load and save."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.ffmpeg import FFMPEGProcessAudioAdapter
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import EncodeError, SpleeterError
-from spleeter.types import AudioDescriptor, PathLike, Signal
+from spleeter.types import AudioDescriptor, FileTarget, Signal
 
 WAVEFORM = np.array([[0.5, -0.25], [2.0, 1.0], [-3.0, 0.0]], np.float32)
 
@@ -36,7 +37,7 @@ class OwnAdapter(AudioAdapter):
 
     def save(
         self,
-        path: PathLike,
+        path: FileTarget,
         data: np.ndarray,
         sample_rate: float,
         codec: Codec | None = None,
@@ -52,11 +53,15 @@ def test_the_default_is_built_once_and_has_its_old_class() -> None:
     assert AudioAdapter.get("") is AudioAdapter.default()
 
 
-@pytest.mark.parametrize(
-    "path", ["Nowhere", "nowhere.Nothing", "spleeter.audio.pyav.Nothing", "pathlib.Path", "json.dumps", ".", "a..b"]
-)
-def test_paths_that_lead_to_no_adapter_are_refused(path: str) -> None:
-    with pytest.raises(SpleeterError):
+@pytest.mark.parametrize("path", ["Nowhere", "nowhere.Nothing", "spleeter.audio.pyav.Nothing", ".", "a..b"])
+def test_a_path_to_nothing_is_refused_with_the_form_it_should_have(path: str) -> None:
+    with pytest.raises(SpleeterError, match=rf"no audio adapter '{re.escape(path)}'.*package\.module\.Class"):
+        AudioAdapter.get(path)
+
+
+@pytest.mark.parametrize("path", ["pathlib.Path", "json.dumps"])
+def test_a_path_to_something_else_is_refused(path: str) -> None:
+    with pytest.raises(SpleeterError, match=rf"{path} is not a subclass of spleeter\.audio\.adapter\.AudioAdapter"):
         AudioAdapter.get(path)
 
 

@@ -1,8 +1,9 @@
-"""Whatever a file holds or is called: samples, or one clear line; no traceback, no hang, no noise."""
+"""Whatever a file holds or is called: samples, or one clear line; no traceback, no hang, nothing printed."""
 
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import random
 import struct
@@ -15,13 +16,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from spleeter.audio.codec import BIT_DEPTHS, Codec
-from spleeter.audio.inputfile import InputFile
+from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import DecodeError
 from spleeter.types import Waveform
 from tests.audio.pictures import picture
-from tests.audio.signals import snr, sound
+from tests.audio.signals import snr, synthetic
 
 RATE = 22050
 N_SAMPLES = 3 * RATE + 57
@@ -33,7 +33,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[Codec, bytes]:
     path = tmp_path_factory.mktemp("encoded") / "a"
     result = {}
     for codec in Codec:
-        PyAVAudioAdapter().save(path, sound(N_SAMPLES, RATE), RATE, codec)
+        PyAVAudioAdapter().save(path, synthetic(N_SAMPLES, RATE), RATE, codec)
         result[codec] = path.read_bytes()
     return result
 
@@ -91,56 +91,58 @@ def test_a_damaged_file_gives_finite_samples_or_one_clear_line(
 NOT_SOUND = {
     "empty": (b"", "the file is empty"),
     "text": (b"Hello, this is no sound at all.\n" * 50, ""),
-    "one byte": (b"\0", "not a sound file"),
+    "one byte": (b"\0", "not an audio file"),
     "zeros": (bytes(100_000), ""),
     "noise": (random.Random(0).randbytes(50_000), ""),
-    "json": (b'{"a": [1, 2, 3]}', "not a sound file"),
-    "png": (picture("png"), "there is no sound in it"),
-    "jpeg": (picture("mjpeg"), "there is no sound in it"),
-    "playlist": (b"#EXTM3U\n#EXTINF:5,\na.wav\n#EXT-X-ENDLIST\n", "not a sound file"),
+    "json": (b'{"a": [1, 2, 3]}', "not an audio file"),
+    "png": (picture("png"), "it has no audio stream"),
+    "jpeg": (picture("mjpeg"), "it has no audio stream"),
+    "playlist": (b"#EXTM3U\n#EXTINF:5,\na.wav\n#EXT-X-ENDLIST\n", "not an audio file"),
 }
 
 
 @pytest.mark.parametrize("kind", NOT_SOUND)
 @pytest.mark.parametrize("name", ["a", "a.wav", "a.mp3", "a.txt"])
-def test_what_is_no_sound_is_named_so(kind: str, name: str, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+def test_a_file_without_audio_is_refused_as_such(
+    kind: str, name: str, tmp_path: Path, adapter: PyAVAudioAdapter
+) -> None:
     data, match = NOT_SOUND[kind]
     (tmp_path / name).write_bytes(data)
     failure(tmp_path / name, adapter, rf"cannot read .*{name}: .*{match}")
 
 
-def test_missing_files_folders_and_rubbish_are_named_so(tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+def test_missing_files_folders_and_other_objects_are_refused(tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
     failure(tmp_path / "missing.wav", adapter, r"missing\.wav: No such file or directory")
     failure(tmp_path, adapter, "Is a directory|Permission denied")
     failure(tmp_path / "a\0b", adapter, "null")
     failure(tmp_path / ("n" * 300), adapter, "name too long")
     failure("", adapter, "cannot read ''")
     for descriptor in (None, 5, 1.5, ["a.wav"]):
-        failure(descriptor, adapter, "is not the path of a sound file")
+        failure(descriptor, adapter, "is neither a path nor a readable binary file object")
 
 
 @pytest.mark.parametrize("name", ["s.wav", "s.flac", "s.aiff", "s.caf"])
-def test_a_sound_of_no_length_is_an_error(name: str, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+def test_audio_of_no_length_is_an_error(name: str, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
     soundfile.write(tmp_path / name, np.zeros((0, 2)), 44100)
-    failure(tmp_path / name, adapter, "no sound|not a sound file")
+    failure(tmp_path / name, adapter, "no audio|not an audio file")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
-def test_what_is_no_number_is_told_with_its_time(
+def test_nan_and_infinity_are_refused_with_their_time(
     bad: float, subtype: str, tmp_path: Path, adapter: PyAVAudioAdapter
 ) -> None:
-    waveform = sound(8000, 8000)
+    waveform = synthetic(8000, 8000)
     waveform[6000:, 1] = bad
     soundfile.write(tmp_path / "a.wav", waveform, 8000, subtype=subtype)
-    failure(tmp_path / "a.wav", adapter, r"no numbers \(NaN or infinite\), from 0\.750 s on")
+    failure(tmp_path / "a.wav", adapter, r"NaN or infinite samples, from 0\.750 s on")
     assert len(adapter.load(tmp_path / "a.wav", duration=0.75)[0]) == 6000
     with pytest.raises(DecodeError, match=r"0\.800 s"):
         adapter.load(tmp_path / "a.wav", offset=0.8)
 
 
-@pytest.mark.parametrize("codec", [*BIT_DEPTHS, Codec.M4A, Codec.OPUS, Codec.MP3])
-def test_one_sample_is_a_sound(codec: Codec, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+@pytest.mark.parametrize("codec", [Codec.WAV, Codec.FLAC, Codec.M4A, Codec.OPUS, Codec.MP3])
+def test_one_sample_is_enough(codec: Codec, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
     adapter.save(tmp_path / f"a.{codec}", np.full((1, 1), 0.5, np.float32), 44100, codec)
     waveform, _ = adapter.load(tmp_path / f"a.{codec}", sample_rate=44100)
     assert waveform.shape == (1, 1)
@@ -178,7 +180,7 @@ NAMES = [
 def test_odd_names_name_just_that_file(
     name: str, tmp_path: Path, adapter: PyAVAudioAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = sound(3000)
+    original = synthetic(3000)
     monkeypatch.chdir(tmp_path)
     try:
         (tmp_path / name).touch()
@@ -194,14 +196,14 @@ def test_odd_names_name_just_that_file(
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
-    adapter.save(tmp_path / "secret.wav", sound(3000), 44100)
+    adapter.save(tmp_path / "secret.wav", synthetic(3000), 44100)
     for name, text in {
         "a.ffconcat": "ffconcat version 1.0\nfile secret.wav\n",
         "a.wav": "ffconcat version 1.0\nfile secret.wav\n",
         "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.wav\n#EXT-X-ENDLIST\n",
     }.items():
         (tmp_path / name).write_text(text)
-        failure(tmp_path / name, adapter, "not a sound file")
+        failure(tmp_path / name, adapter, "not an audio file")
 
 
 @pytest.fixture
@@ -225,11 +227,11 @@ def server() -> Iterator[list[str]]:
     service.server_close()
 
 
-def test_no_address_is_ever_asked(server: list[str], tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+def test_no_address_is_ever_requested(server: list[str], tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
     failure(f"{server[0]}/a.wav", adapter, "No such file")
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{server[0]}/a.ts\n#EXT-X-ENDLIST\n"
     (tmp_path / "a.m3u8").write_text(playlist)
-    failure(tmp_path / "a.m3u8", adapter, "not a sound file")
+    failure(tmp_path / "a.m3u8", adapter, "not an audio file")
     assert len(server) == 1
 
 
@@ -270,7 +272,7 @@ def test_a_damaged_frame_becomes_silence_and_the_rest_stays_in_time(
     where: float, sample_rate: int, tmp_path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.flac"
-    adapter.save(path, sound(sample_rate, sample_rate), sample_rate)
+    adapter.save(path, synthetic(sample_rate, sample_rate), sample_rate)
     whole, _ = adapter.load(path)
     data = bytearray(path.read_bytes())
     data[int(where * len(data))] ^= 0xFF
@@ -303,24 +305,20 @@ def test_a_lost_ogg_page_becomes_silence_and_the_rest_stays_in_time(
 
 
 def test_a_failing_disk_is_an_error_and_not_a_short_file(
-    encoded: dict[Codec, bytes], tmp_path: Path, adapter: PyAVAudioAdapter, monkeypatch: pytest.MonkeyPatch
+    encoded: dict[Codec, bytes], adapter: PyAVAudioAdapter
 ) -> None:
-    (tmp_path / "a.wav").write_bytes(encoded[Codec.WAV] + bytes(2_000_000))
-    read, n_reads = InputFile.read, 0
+    class FailingDisk(io.BytesIO):
+        name = "a.wav"
 
-    def failing(self: InputFile, size: int) -> bytes:
-        nonlocal n_reads
-        n_reads += 1
-        if n_reads > 8:
-            self.error = OSError(errno.EIO, "Input/output error")
-            return b""
-        return read(self, size)
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 1_000_000:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
 
-    monkeypatch.setattr(InputFile, "read", failing)
-    failure(tmp_path / "a.wav", adapter, r"cannot read .*a\.wav: Input/output error")
+    failure(FailingDisk(encoded[Codec.WAV] + bytes(2_000_000)), adapter, r"cannot read a\.wav: Input/output error")
 
 
-def test_a_header_that_promises_the_moon_does_no_harm(
+def test_a_header_that_declares_far_too_much_does_no_harm(
     encoded: dict[Codec, bytes], tmp_path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = bytearray(encoded[Codec.WAV])

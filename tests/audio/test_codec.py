@@ -1,8 +1,10 @@
-"""What an output may be encoded as, and what the messages about the rest say."""
+"""What an output may be encoded as, and the messages about everything else."""
+
+import io
 
 import pytest
 
-from spleeter.audio.codec import BIT_DEPTHS, Codec, Encoding, codec_of, parse_bitrate, parse_codec
+from spleeter.audio.codec import AUDIO_EXTENSIONS, Codec, Encoding, codec_of, parse_bitrate, parse_codec
 from spleeter.errors import EncodeError
 
 
@@ -26,9 +28,10 @@ def test_other_bit_rates_are_refused_in_one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-def test_a_bit_depth_is_refused_where_there_is_none(codec: Codec) -> None:
+def test_only_wav_and_flac_have_bit_depths_to_choose_from(codec: Codec) -> None:
+    allowed = {Codec.WAV: (16, 24, 32), Codec.FLAC: (16, 24)}.get(codec, ())
     for depth in (8, 16, 24, 32, 64):
-        if depth in BIT_DEPTHS.get(codec, ()):
+        if depth in allowed:
             assert Encoding(codec, bit_depth=depth).bit_depth == depth
         else:
             with pytest.raises(EncodeError, match=f"{codec} .* bit depth of {depth}"):
@@ -44,6 +47,24 @@ def test_the_extension_names_the_codec(name: str) -> None:
 def test_an_unknown_extension_gets_the_list_of_the_known(name: str) -> None:
     with pytest.raises(EncodeError, match=r"\.wav, \.mp3, \.ogg, \.m4a, \.wma, \.flac, \.opus"):
         codec_of(name)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_what_is_written_is_found_in_a_folder(codec: Codec) -> None:
+    assert f".{codec}" in AUDIO_EXTENSIONS
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("rate", [1, 7_000, 8_000, 44_100, 48_000, 192_000, 400_000])
+def test_a_rate_is_kept_or_raised_where_the_codec_can_hold_that(codec: Codec, rate: int) -> None:
+    held = codec.spec.sample_rate_for(rate)
+    assert held == codec.spec.sample_rate_for(held)
+    assert held >= rate or codec.spec.sample_rate_for(held + 1) == held  # its highest
+
+
+def test_a_file_object_names_no_codec() -> None:
+    with pytest.raises(EncodeError, match="give the codec"):
+        codec_of(io.BytesIO())
 
 
 def test_codecs_are_looked_up_by_name() -> None:

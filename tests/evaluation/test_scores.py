@@ -104,6 +104,6 @@ def test_half_a_file_is_no_scores(tmp_path: Path) -> None:
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EncodeError, match="cannot write"):
-        write_whole(tmp_path / "file" / "a.json", b"1")
+        write_whole(tmp_path / "file" / "a.json", b"1", EncodeError)
     write_whole(tmp_path / "deep" / "er" / "a.json", b"1")
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["a.json"]

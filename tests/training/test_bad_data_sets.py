@@ -171,7 +171,7 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         sound("vocals", not_a_number()),
         ERROR,
         SONG,
-        "no numbers (NaN or infinite), from 1.5",
+        "NaN or infinite samples, from 1.5",
     ),
     "all stems silent": (both_silent, ERROR, SONG, "all its stems are silent"),
     "one file for two stems": (

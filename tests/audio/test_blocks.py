@@ -1,9 +1,9 @@
-"""FFmpeg's downmix, against its published coefficients."""
+"""The downmix of many channels, against FFmpeg's published coefficients."""
 
 import numpy as np
 import pytest
 
-from spleeter.audio.downmix import downmix_matrix
+from spleeter.audio.blocks import downmix_matrix
 
 C = 2**-0.5
 
@@ -39,11 +39,11 @@ def test_mono_is_the_mean_of_stereo() -> None:
     np.testing.assert_allclose(downmix_matrix("stereo", 1), [[0.5, 0.5]])
 
 
-def test_a_mere_number_of_channels_means_the_usual_layout() -> None:
+def test_a_layout_known_by_number_alone_is_ffmpegs_default() -> None:
     np.testing.assert_array_equal(downmix_matrix("6 channels", 2), downmix_matrix("5.1", 2))
 
 
 @pytest.mark.parametrize("layout", ["9 channels", "ambisonic 1"])
-def test_what_ffmpeg_cannot_mix_keeps_the_first_channels(layout: str) -> None:
+def test_a_layout_that_ffmpeg_cannot_mix_keeps_the_first_channels(layout: str) -> None:
     matrix = downmix_matrix(layout, 2)
     np.testing.assert_array_equal(matrix, np.eye(*matrix.shape))

@@ -1,4 +1,4 @@
-"""What WAV headers promise, against what was written into them."""
+"""The length that WAV headers declare, against what was written into them."""
 
 import struct
 import wave
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from spleeter.audio.inputfile import InputFile
-from spleeter.audio.riff import samples_promised
+from spleeter.audio.demuxer import wav_length
+from spleeter.audio.files import InputFile
 
 
-def promised(path: Path) -> int | None:
-    file = InputFile(str(path))
+def declared(path: Path) -> int | None:
+    file = InputFile(path)
     try:
-        count = samples_promised(file)
+        count = wav_length(file)
         assert file.tell() == 0
         return count
     finally:
@@ -27,12 +27,12 @@ def promised(path: Path) -> int | None:
 def test_the_length_is_read_from_the_header(tmp_path: Path, subtype: str, form: str) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((1234, 3)), 8000, subtype=subtype, format=form)
-    assert promised(path) == 1234
+    assert declared(path) == 1234
     path.write_bytes(path.read_bytes()[:400])
-    assert promised(path) == 1234
+    assert declared(path) == 1234
 
 
-def test_chunks_before_the_sound_are_stepped_over(tmp_path: Path) -> None:
+def test_chunks_before_the_samples_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((2, 2, 8000, 0, "NONE", ""))
@@ -40,29 +40,29 @@ def test_chunks_before_the_sound_are_stepped_over(tmp_path: Path) -> None:
     data = path.read_bytes()
     odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"
     path.write_bytes(data[:12] + odd + data[12:])
-    assert promised(path) == 100
+    assert declared(path) == 100
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
-def test_a_size_never_filled_in_promises_nothing(tmp_path: Path, size: int) -> None:
+def test_a_size_never_filled_in_declares_nothing(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((100, 1)), 8000, subtype="PCM_16")
     data = path.read_bytes()
     at = data.index(b"data") + 4
     path.write_bytes(data[:at] + struct.pack("<I", size) + data[at + 4 :])
-    assert promised(path) is None
+    assert declared(path) is None
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVEfmt ", b"x" * 99]
 )
-def test_what_is_no_wav_promises_nothing(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_no_wav_declares_nothing(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(data)
-    assert promised(path) is None
+    assert declared(path) is None
 
 
-def test_compressed_sound_promises_nothing(tmp_path: Path) -> None:
+def test_compressed_audio_declares_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((1000, 1)), 8000, subtype="IMA_ADPCM")
-    assert promised(path) is None
+    assert declared(path) is None
