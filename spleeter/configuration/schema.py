@@ -1,106 +1,40 @@
-"""A model's configuration: read once from JSON, checked as a whole, and frozen.
+"""The keys of a configuration, their defaults and their rules: docs/configuration.md describes each.
 
-`Configuration.load` is the one door. It takes an embedded name (`spleeter:2stems`), a JSON file, a model
-folder or a mapping, and either returns an object that keeps every rule below or raises one ConfigurationError
-that names all the rules that were broken. docs/configuration.md describes each key.
+What a network demands beyond them is in spleeter.model.rules.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.resources import files
-from math import isfinite
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
+from spleeter.configuration import loading
+from spleeter.configuration.frozen import FrozenMapping, freeze, thaw
+from spleeter.configuration.messages import describe
 from spleeter.errors import ConfigurationError
+from spleeter.model.rules import NetworkRules, find_rules, short_type
+from spleeter.utils.json_values import ListAsTuple, PositiveReal, PositiveWhole, StrictModel, Whole, one_of
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name, is_file_name_part
+from spleeter.utils.names import is_file_name_part
+from spleeter.utils.spelling import did_you_mean
 
-EMBEDDED_PREFIX = "spleeter:"
-DEFAULT_MODEL_TYPE = "unet.unet"
-MODEL_FOLDER_FILE = "configuration.json"
-"""The configuration's file in a model folder of this package, beside the weights."""
+__all__ = ["Augmentation", "Configuration", "LossType", "ModelConfiguration"]
 
-UNET_HALVINGS = 6
-"""Strided convolutions of the U-Net: each halves T and F."""
+_DEFAULT_MODEL_TYPE = "unet.unet"
 
 MaskExtension: TypeAlias = Literal["zeros", "average"]
 LossType: TypeAlias = Literal["L1_mask", "weighted_L1_mask"]
 Optimizer: TypeAlias = Literal["Adam", "SGD", "Adadelta"]
-Activation: TypeAlias = Literal["ReLU", "ELU", "LeakyReLU"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrozenMapping(Mapping[str, Any]):
-    """A mapping that cannot change and can be hashed and pickled; made for the few params of a model."""
-
-    pairs: tuple[tuple[str, Any], ...] = ()
-
-    def __getitem__(self, key: str) -> Any:
-        return dict(self.pairs)[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key, _ in self.pairs)
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.pairs))  # the order of the keys is no part of equality
-
-    def __repr__(self) -> str:
-        return repr(dict(self.pairs))
-
-
-def _freeze(value: Any) -> Any:
-    """The same JSON value made of immutable parts: objects become FrozenMappings, lists become tuples."""
-    if value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
-        return value
-    if isinstance(value, list | tuple):
-        return tuple(map(_freeze, value))
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return FrozenMapping(tuple((key, _freeze(item)) for key, item in value.items()))
-    raise ValueError("must hold JSON values only: text, finite numbers, true, false, null, lists, objects")
-
-
-def _thaw(value: Any) -> Any:
-    """Undo `_freeze`: new dicts and lists that the caller may change."""
-    if isinstance(value, Mapping):
-        return {key: _thaw(item) for key, item in value.items()}
-    return [_thaw(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _hint(name: object, known: Iterable[str], prefix: str = "") -> str:
-    """The end of a message that suggests the nearest known name, regardless of case; "" if none is near."""
-    by_lower_case = {candidate.lower(): candidate for candidate in known}
-    nearest = get_close_matches(str(name).lower(), by_lower_case, n=1)
-    return f"; did you mean {prefix + by_lower_case[nearest[0]]!r}?" if nearest else ""
-
-
-# The kinds of values. Only what means the same is converted: 1e6 to 1000000, 2 to 2.0, a Path to its text.
-
-
-def _integral_to_int(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _list_to_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _path_to_text(value: Any) -> Any:
@@ -120,107 +54,55 @@ def _dotted_name(name: str) -> str:
     return name
 
 
-def _six(values: tuple[int, ...]) -> tuple[int, ...]:
-    if len(values) != UNET_HALVINGS:
-        raise ValueError(f"must hold exactly {UNET_HALVINGS} numbers, one for each convolution")
-    return values
-
-
-def _params(value: Any) -> FrozenMapping:
+def _frozen_params(value: Any) -> FrozenMapping:
     if not isinstance(value, Mapping):
         raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueErrors only
     try:
-        frozen: FrozenMapping = _freeze(value)
+        frozen: FrozenMapping = freeze(value)
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     return frozen
 
 
-def _one_of(literal: Any) -> BeforeValidator:
-    """Check that a value is one of the Literal's, with a message that lists them."""
-    allowed: tuple[str, ...] = get_args(literal)
-
-    def check(value: Any) -> Any:
-        if value not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}{_hint(value, allowed)}")
-        return value
-
-    return BeforeValidator(check)
-
-
-_Whole = Annotated[int, BeforeValidator(_integral_to_int)]
-_PositiveWhole = Annotated[_Whole, Field(gt=0)]
-_PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _PathText = Annotated[str, Field(min_length=1), BeforeValidator(_path_to_text)]
 _StemName = Annotated[str, AfterValidator(_file_name_part)]
-_Activation = Annotated[Activation, _one_of(Activation)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        validate_default=True,  # a default may contradict a given value: F 1024 and frame_length 1024
-        protected_namespaces=(),  # model_dir is the original's name
-    )
+class ModelConfiguration(StrictModel):
+    """The network and its params, which are checked if it has rules and passed through if not."""
 
-
-class _UNetParams(_Frozen):
-    """What `unet.unet` and `unet.softmax_unet` understand; an absent param is left to the network."""
-
-    conv_n_filters: (
-        Annotated[tuple[_PositiveWhole, ...], BeforeValidator(_list_to_tuple), AfterValidator(_six)] | None
-    ) = None
-    conv_activation: _Activation | None = None
-    deconv_activation: _Activation | None = None
-    batch_statistics: bool | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
-class _BLSTMParams(_Frozen):
-    """What `blstm.blstm` understands; an absent param is left to the network."""
-
-    lstm_units: _PositiveWhole | None = None
-
-
-_UNET_TYPES = ("unet.unet", "unet.softmax_unet")
-_BUILTIN_PARAMS: dict[str, type[_Frozen]] = {
-    **dict.fromkeys(_UNET_TYPES, _UNetParams),
-    "blstm.blstm": _BLSTMParams,
-}
-
-
-class ModelConfiguration(_Frozen):
-    """Which network, and its params: checked for the built-in networks, passed through for your own."""
-
-    type: Annotated[str, AfterValidator(_dotted_name)] = DEFAULT_MODEL_TYPE
-    params: Annotated[Mapping[str, Any], PlainValidator(_params)] = FrozenMapping()
+    type: Annotated[str, AfterValidator(_dotted_name)] = _DEFAULT_MODEL_TYPE
+    params: Annotated[Mapping[str, Any], PlainValidator(_frozen_params)] = FrozenMapping()
 
     @property
-    def is_unet(self) -> bool:
-        """Whether the network is one of the two built-in U-Nets."""
-        return self.type in _UNET_TYPES
+    def short_type(self) -> str:
+        """`type` without the path of the built-in networks: "unet.unet", however it is written."""
+        return short_type(self.type)
+
+    @property
+    def rules(self) -> NetworkRules | None:
+        """The rules of the network, None if it has none."""
+        return find_rules(self.type)
 
     @field_validator("params")
     @classmethod
     def _params_fit_type(cls, params: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
-        rules = _BUILTIN_PARAMS.get(info.data.get("type", ""))
-        return params if rules is None else _params(rules(**params).model_dump(exclude_none=True))
+        rules = find_rules(info.data.get("type", ""))
+        return params if rules is None else _frozen_params(rules.params(**params).model_dump(exclude_none=True))
 
 
-class Augmentation(_Frozen):
-    """How training changes excerpts at random; each of these is off at 0, its default."""
+class Augmentation(StrictModel):
+    """Random changes of the training excerpts; each is off at 0, its default."""
 
     gain_db: Annotated[float, Field(ge=0, le=24)] = 0.0  # each stem louder or softer by up to this
-    channel_swap: Annotated[float, Field(ge=0, le=1)] = 0.0  # probability that a stem's left and right change places
+    channel_swap: Annotated[float, Field(ge=0, le=1)] = 0.0  # probability that a stem's left and right are swapped
     remix: Annotated[float, Field(ge=0, le=1)] = 0.0  # probability that a stem is taken from another excerpt
     pitch_semitones: Annotated[float, Field(ge=0, le=12)] = 0.0  # higher or lower by up to this
     time_stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # slower or faster by up to this share
 
 
-class Configuration(_Frozen):
-    """Everything a separation or a training needs to know, immutable and hashable: docs/configuration.md.
+class Configuration(StrictModel):
+    """A model's configuration: its stems, network, STFT, separation and training, immutable and hashable.
 
     A key's default is the original package's own; where that has none, the value of `spleeter:2stems`. Keys
     are checked in the order below, each against those above it. To change a key, load a changed dict:
@@ -229,39 +111,36 @@ class Configuration(_Frozen):
 
     model_dir: _PathText
     mix_name: _StemName = "mix"
-    instrument_list: Annotated[tuple[_StemName, ...], BeforeValidator(_list_to_tuple)] = (
-        "vocals",
-        "accompaniment",
-    )
+    instrument_list: Annotated[tuple[_StemName, ...], ListAsTuple] = ("vocals", "accompaniment")
     model: ModelConfiguration = ModelConfiguration()
 
-    sample_rate: _PositiveWhole = 44100  # Hz
-    n_channels: _PositiveWhole = 2
-    frame_length: _PositiveWhole = 4096  # samples
-    frame_step: _PositiveWhole = 1024  # samples
-    T: _PositiveWhole = 512  # frames
-    F: _PositiveWhole = 1024  # bins
+    sample_rate: PositiveWhole = 44100  # Hz
+    n_channels: PositiveWhole = 2
+    frame_length: PositiveWhole = 4096  # samples
+    frame_step: PositiveWhole = 1024  # samples
+    T: PositiveWhole = 512  # frames
+    F: PositiveWhole = 1024  # bins
 
-    separation_exponent: _PositiveReal = 2.0
-    mask_extension: Annotated[MaskExtension, _one_of(MaskExtension)] = "zeros"
+    separation_exponent: PositiveReal = 2.0
+    mask_extension: Annotated[MaskExtension, one_of(MaskExtension)] = "zeros"
     MWF: bool = False
 
     train_csv: _PathText | None = None
     validation_csv: _PathText | None = None
     training_cache: _PathText | None = None
     validation_cache: _PathText | None = None
-    n_chunks_per_song: _PositiveWhole = 2
-    chunk_duration: _PositiveReal = 20.0  # seconds
-    batch_size: _PositiveWhole = 8
-    loss_type: Annotated[LossType, _one_of(LossType)] = "L1_mask"
-    optimizer: Annotated[Optimizer, _one_of(Optimizer)] = "Adam"
-    learning_rate: _PositiveReal = 1e-4
-    train_max_steps: _PositiveWhole = 1_000_000
-    throttle_secs: Annotated[_Whole, Field(ge=0)] = 300  # seconds
-    random_seed: Annotated[_Whole, Field(ge=0, lt=2**63)] = 0
-    save_checkpoints_steps: _PositiveWhole = 150
-    save_summary_steps: _PositiveWhole = 5
-    validation_chunks_per_song: _PositiveWhole = 1
+    n_chunks_per_song: PositiveWhole = 2
+    chunk_duration: PositiveReal = 20.0  # seconds
+    batch_size: PositiveWhole = 8
+    loss_type: Annotated[LossType, one_of(LossType)] = "L1_mask"
+    optimizer: Annotated[Optimizer, one_of(Optimizer)] = "Adam"
+    learning_rate: PositiveReal = 1e-4
+    train_max_steps: PositiveWhole = 1_000_000
+    throttle_secs: Annotated[Whole, Field(ge=0)] = 300  # seconds
+    random_seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
+    save_checkpoints_steps: PositiveWhole = 150
+    save_summary_steps: PositiveWhole = 5
+    validation_chunks_per_song: PositiveWhole = 1
     augmentation: Augmentation = Augmentation()
 
     def __init__(self, source: str = "the given values", /, **values: Any) -> None:
@@ -271,9 +150,9 @@ class Configuration(_Frozen):
             ConfigurationError: naming every key that breaks a rule.
         """
         try:
-            super().__init__(**_recognised(values, source))
+            super().__init__(**_without_unknown_keys(values, source))
         except ValidationError as error:
-            raise ConfigurationError(f"{source}: {'; '.join(map(_complaint, error.errors()))}") from error
+            raise ConfigurationError(f"{source}: {'; '.join(map(describe, error.errors()))}") from error
 
     @classmethod
     def load(cls, descriptor: "str | Path | Mapping[str, Any] | Configuration") -> "Configuration":
@@ -293,40 +172,36 @@ class Configuration(_Frozen):
         """
         if isinstance(descriptor, Configuration):
             return descriptor
-        if isinstance(descriptor, str) and descriptor.startswith(EMBEDDED_PREFIX):
-            return cls(descriptor, **_parse(_embedded_text(descriptor), descriptor))
-        if isinstance(descriptor, str | Path):
-            source, values = _read(Path(descriptor))
-            return cls(source, **values)
-        if isinstance(descriptor, Mapping) and all(isinstance(key, str) for key in descriptor):
-            return cls("the given mapping", **descriptor)
-        raise ConfigurationError(
-            f"cannot load a configuration from {_show(descriptor)}: "
-            f"give {EMBEDDED_PREFIX}NAME, a path, or a mapping whose keys are text"
-        )
+        source, values = loading.read(descriptor)
+        return cls(source, **values)
 
     @staticmethod
     def embedded_names() -> tuple[str, ...]:
         """The names that can follow `spleeter:`, sorted."""
-        resources = files("spleeter.resources").iterdir()
-        return tuple(sorted(Path(r.name).stem for r in resources if r.name.endswith(".json")))
+        return loading.embedded_names()
 
     @property
     def n_bins(self) -> int:
-        """Frequency bins of the STFT, frame_length / 2 + 1; the network sees the lowest F of them."""
+        """Frequency bins of the STFT, frame_length / 2 + 1; the network's inputs are the lowest F of them."""
         return self.frame_length // 2 + 1
 
     @property
     def segment_samples(self) -> int:
-        """Samples of a segment: what its T frames reach over."""
+        """Samples of a segment of T frames."""
         return (self.T - 1) * self.frame_step + self.frame_length
 
+    @property
+    def size_multiple(self) -> int:
+        """The number that T and F must be multiples of: 64 for a U-Net, 1 for a network without such a rule."""
+        rules = self.model.rules
+        return 1 if rules is None else rules.size_multiple
+
     def to_dict(self) -> dict[str, Any]:
-        """All keys as the JSON has them, in new dicts and lists; `Configuration.load` undoes it."""
-        return {name: _thaw(dict(value) if isinstance(value, _Frozen) else value) for name, value in self}
+        """All keys as in the JSON, in new dicts and lists; `Configuration.load` is the inverse."""
+        return {name: thaw(dict(value) if isinstance(value, StrictModel) else value) for name, value in self}
 
     def to_json(self) -> str:
-        """The text of a JSON file that holds all keys."""
+        """The text of a JSON file with all keys."""
         return json.dumps(self.to_dict(), indent=4) + "\n"
 
     @field_validator("instrument_list")
@@ -342,9 +217,9 @@ class Configuration(_Frozen):
 
     @field_validator("n_channels")
     @classmethod
-    def _unet_is_stereo(cls, n_channels: int, info: ValidationInfo) -> int:
-        if _has_unet(info) and n_channels != 2:
-            raise ValueError("must be 2 for a U-Net: its last convolution has two outputs, left and right")
+    def _network_takes_channels(cls, n_channels: int, info: ValidationInfo) -> int:
+        if rules := _rules(info):
+            rules.check_n_channels(n_channels)
         return n_channels
 
     @field_validator("frame_length")
@@ -381,154 +256,35 @@ class Configuration(_Frozen):
 
     @field_validator("T", "F")
     @classmethod
-    def _can_be_halved(cls, size: int, info: ValidationInfo) -> int:
-        if _has_unet(info) and size % 2**UNET_HALVINGS:
-            raise ValueError(f"must be divisible by {2**UNET_HALVINGS} for a U-Net: it is halved six times")
+    def _network_takes_size(cls, size: int, info: ValidationInfo) -> int:
+        if rules := _rules(info):
+            rules.check_size(size)
         return size
 
 
-def _has_unet(info: ValidationInfo) -> bool:
+def _rules(info: ValidationInfo) -> NetworkRules | None:
+    """The network's rules, for the keys that are checked after `model`; None if that is wrong itself."""
     model: ModelConfiguration | None = info.data.get("model")
-    return model is not None and model.is_unet
+    return None if model is None else model.rules
 
 
-# What reaches the rules: the keys that are known and set.
+def _without_unknown_keys(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The keys that are known and not null, in the objects within too; a warning about each unknown one."""
 
+    def known(values: Mapping[str, Any], schema: type[StrictModel], prefix: str = "") -> dict[str, Any]:
+        fields = schema.model_fields
+        for key in values:
+            if key not in fields:
+                hint = did_you_mean(key, fields)
+                logger.warning("%s: unknown key %r is ignored%s", source, f"{prefix}{key}", hint)
+        return {key: value for key, value in values.items() if key in fields and value is not None}
 
-def _recognised(values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The known keys of a whole configuration, model and built-in params included; warns about the others."""
-    known = _known_keys(values, Configuration, "", source)
-    if isinstance(model := known.get("model"), Mapping):
-        known["model"] = model = _known_keys(model, ModelConfiguration, "model.", source)
-        rules = _BUILTIN_PARAMS.get(str(model.get("type", DEFAULT_MODEL_TYPE)))
+    kept = known(values, Configuration)
+    if isinstance(model := kept.get("model"), Mapping):
+        kept["model"] = model = known(model, ModelConfiguration, "model.")
+        rules = find_rules(str(model.get("type", _DEFAULT_MODEL_TYPE)))
         if rules is not None and isinstance(params := model.get("params"), Mapping):
-            model["params"] = _known_keys(params, rules, "model.params.", source)
-    if isinstance(augmentation := known.get("augmentation"), Mapping):
-        known["augmentation"] = _known_keys(augmentation, Augmentation, "augmentation.", source)
-    return known
-
-
-def _known_keys(values: Mapping[str, Any], rules: type[_Frozen], prefix: str, source: str) -> dict[str, Any]:
-    fields = rules.model_fields
-    for key in values:
-        if key not in fields:
-            logger.warning("%s: unknown key %r is ignored%s", source, f"{prefix}{key}", _hint(key, fields))
-    return {key: value for key, value in values.items() if key in fields and value is not None}
-
-
-# How a broken rule is told: key, value, rule.
-
-_RULES: dict[str, str] = {
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "string_too_short": "must not be empty",
-    "tuple_type": "must be a list",
-    "model_type": "must be an object",
-    "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-}
-"""The wording of pydantic's own rules, by its names for them."""
-
-
-def _complaint(error: ErrorDetails) -> str:
-    """One broken rule as "key = value rule"."""
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])[1:]
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    context = error.get("ctx", {})
-    if error["type"] == "value_error":
-        rule = str(context["error"])
-    else:
-        rule = _RULES.get(error["type"], error["msg"]).format(**context)
-    return f"{key} = {_show(error['input'])} {rule}"
-
-
-def _show(value: object) -> str:
-    """A value for a message: one short line, true, false and null as JSON writes them."""
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    line = " ".join(text.split("\n"))
-    return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-# Where a configuration is read from.
-
-
-def _embedded_text(descriptor: str) -> str:
-    name, names = descriptor.removeprefix(EMBEDDED_PREFIX), Configuration.embedded_names()
-    if name not in names:
-        known = ", ".join(EMBEDDED_PREFIX + known for known in names)
-        hint = _hint(name, names, EMBEDDED_PREFIX)
-        raise ConfigurationError(f"no embedded configuration {descriptor!r}: there are {known}{hint}")
-    return files("spleeter.resources").joinpath(f"{name}.json").read_text(encoding="utf-8")
-
-
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    """Read a JSON file or a model folder: its name for messages, and the values with `model_dir` resolved."""
-    file, is_folder = path, False
-    try:
-        if is_folder := path.is_dir():
-            file = path / MODEL_FOLDER_FILE
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise ConfigurationError(_not_found(path, is_folder)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{display_name(file)}: byte {error.start} is not UTF-8; save as UTF-8") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"cannot read configuration file {display_name(file)}: {reason}") from error
-    values = _parse(text, display_name(file))
-    if is_folder:
-        values["model_dir"] = str(path.resolve())
-    elif isinstance(model_dir := values.get("model_dir"), str) and model_dir:
-        values["model_dir"] = _found(file, model_dir)
-    return display_name(file), values
-
-
-def _not_found(path: Path, is_folder: bool) -> str:
-    if is_folder:
-        return f"folder {display_name(path)} holds no {MODEL_FOLDER_FILE}: give a model folder or a JSON file"
-    hint = _hint(path.name, Configuration.embedded_names(), EMBEDDED_PREFIX)
-    return f"configuration file {display_name(path)} not found{hint}"
-
-
-def _found(file: Path, model_dir: str) -> str:
-    """A relative `model_dir` made absolute if it lies beside `file`, or is a model's in the working directory."""
-    beside, here = file.parent / model_dir, Path(model_dir)
-    try:
-        if not here.is_absolute():
-            if beside.is_dir():
-                return str(beside.resolve())
-            if (here / MODEL_FOLDER_FILE).is_file():  # where `spleeter train` has put it
-                return str(here.resolve())
-    except OSError:
-        pass  # too long a name, or out of reach: no usable folder is there
-    return model_dir
-
-
-def _parse(text: str, source: str) -> dict[str, Any]:
-    """The one object that a JSON text holds."""
-    try:
-        values = json.loads(text, object_pairs_hook=_without_repeats)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(
-            f"{source}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{source}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{source}: must hold one JSON object, {{...}}, not {_show(values)}")
-    return values
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise ValueError(f"key {key!r} is written twice; keep one")
-        values[key] = value
-    return values
+            model["params"] = known(params, rules.params, "model.params.")
+    if isinstance(augmentation := kept.get("augmentation"), Mapping):
+        kept["augmentation"] = known(augmentation, Augmentation, "augmentation.")
+    return kept

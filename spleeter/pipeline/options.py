@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from spleeter.configuration import EMBEDDED_PREFIX, UNET_HALVINGS, Configuration
+from spleeter.configuration import EMBEDDED_PREFIX, Configuration
 from spleeter.errors import ConfigurationError
 
 Bandwidth: TypeAlias = Literal["11k", "16k", "full"]
@@ -98,12 +98,13 @@ def configured(
 
 def _bins_up_to(frequency: float, bandwidth: str, configuration: Configuration) -> int:
     """The least F that reaches a frequency and can be halved six times."""
-    if not configuration.model.is_unet:
+    rules = configuration.model.rules
+    if rules is None or not rules.takes_any_n_bins:
         raise ConfigurationError(
             f"bandwidth {bandwidth!r} is for U-Nets, which take any number of bins; {configuration.model.type!r} is "
             f"bound to {configuration.F}: choose full"
         )
-    multiple: int = 2**UNET_HALVINGS
+    multiple = rules.size_multiple
     wanted = frequency * configuration.frame_length / configuration.sample_rate
     return multiple * min(ceil(wanted / multiple), configuration.n_bins // multiple)
 

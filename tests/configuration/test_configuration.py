@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from spleeter.configuration import Configuration
 from spleeter.errors import ConfigurationError, SpleeterError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MINIMAL: dict[str, Any] = {"model_dir": "some_model"}
 
 # The values of the original package, version 2.4.2: what all seven share, then what each has of its own.

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from spleeter.model.functions import InputShape
+from spleeter.model.rules.blstm import N_LAYERS
 
 _N_UNITS = 250
-_N_LAYERS = 3
 
 
 def blstm(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> nn.Module:
@@ -63,7 +63,7 @@ class BLSTM(nn.Module):
 
 
 def _blstm(n_features: int, n_units: int) -> BLSTM:
-    lstm = nn.LSTM(n_features, n_units, _N_LAYERS, batch_first=True, bidirectional=True)
+    lstm = nn.LSTM(n_features, n_units, N_LAYERS, batch_first=True, bidirectional=True)
     dense = nn.Linear(2 * n_units, n_features)
     _initialise(lstm, dense)
     return BLSTM(lstm, dense)

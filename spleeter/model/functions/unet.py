@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from spleeter.errors import ModelError
 from spleeter.model.functions import InputShape
+from spleeter.model.rules.unet import N_DOWNSAMPLINGS, SIZE_MULTIPLE
 
 _N_FILTERS = (16, 32, 64, 128, 256, 512)
 _KERNEL_SIZE = 5
@@ -177,11 +178,12 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
 
 def _unets(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> list[UNet]:
     n_filters = params.get("conv_n_filters") or _N_FILTERS
-    if len(n_filters) != len(_N_FILTERS):
-        raise ModelError(f"conv_n_filters must hold {len(_N_FILTERS)} numbers, not {len(n_filters)}: {n_filters}")
-    factor = 2 ** len(n_filters)
-    if shape.T % factor or shape.F % factor:
-        raise ModelError(f"a U-Net halves T and F six times: {shape.T} and {shape.F} must be divisible by {factor}")
+    if len(n_filters) != N_DOWNSAMPLINGS:
+        raise ModelError(f"conv_n_filters must hold {N_DOWNSAMPLINGS} numbers, not {len(n_filters)}: {n_filters}")
+    if shape.T % SIZE_MULTIPLE or shape.F % SIZE_MULTIPLE:
+        raise ModelError(
+            f"a U-Net halves T and F six times: {shape.T} and {shape.F} must be divisible by {SIZE_MULTIPLE}"
+        )
     conv_activation = _activation(params.get("conv_activation") or "LeakyReLU")
     deconv_activation = _activation(params.get("deconv_activation") or "ReLU")
     kind = nn.BatchNorm2d if params.get("batch_statistics") else FixedNorm

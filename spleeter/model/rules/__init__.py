@@ -1,0 +1,62 @@
+"""The rules that a network sets for its configuration: which params, how many channels, which T and F.
+
+A module here belongs to the module of the same name in spleeter.model.functions, and its `RULES` hold for every
+network that is built there. A network without rules takes its params unchecked. Nothing here imports a network, so
+checking a configuration loads no torch.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from spleeter.utils.json_values import StrictModel
+
+__all__ = ["NetworkRules", "find_rules", "short_type"]
+
+_FUNCTIONS = "spleeter.model.functions."
+
+
+@dataclass(frozen=True)
+class NetworkRules:
+    """What a network demands of its configuration.
+
+    Attributes:
+        params: the params that it takes; one that is None is left to the network.
+        size_multiple: T and F must be multiples of this.
+        size_reason: why, for the message.
+        n_channels: the only number of channels that it takes; None if it takes any.
+        channels_reason: why, for the message.
+        takes_any_n_bins: whether the same weights work at every F that is a multiple of `size_multiple`.
+    """
+
+    params: type[StrictModel]
+    size_multiple: int = 1
+    size_reason: str = ""
+    n_channels: int | None = None
+    channels_reason: str = ""
+    takes_any_n_bins: bool = False
+
+    def check_size(self, size: int) -> None:
+        """Raise ValueError if `size`, a T or an F, is no multiple of `size_multiple`."""
+        if size % self.size_multiple:
+            raise ValueError(f"must be divisible by {self.size_multiple} {self.size_reason}")
+
+    def check_n_channels(self, n_channels: int) -> None:
+        """Raise ValueError if the network does not take this number of channels."""
+        if self.n_channels not in (None, n_channels):
+            raise ValueError(f"must be {self.n_channels} {self.channels_reason}")
+
+
+def short_type(model_type: str) -> str:
+    """A model type without the path of the built-in networks: spleeter.model.functions.unet.unet -> unet.unet."""
+    return model_type.removeprefix(_FUNCTIONS)
+
+
+def find_rules(model_type: str) -> NetworkRules | None:
+    """The rules of the network that `model_type` names, as a short or a full dotted path; None if it has none."""
+    module, _, _ = short_type(model_type).rpartition(".")
+    path = f"{__name__}.{module}"
+    if not module.isidentifier() or find_spec(path) is None:
+        return None
+    rules: NetworkRules = import_module(path).RULES
+    return rules
