@@ -1,4 +1,4 @@
-"""The front door: names of models, arrays and files in, stems out."""
+"""The public face of separation: the name of a model, then arrays or files in, stems out."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from typing import TypeAlias
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
-from spleeter.audio.codec import Codec, Encoding, parse_codec
+from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.backends.base import Model, check_precision, open_backend, open_device
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
-from spleeter.errors import AudioError, ConfigurationError, SpleeterError
+from spleeter.errors import AudioError, OutputError, SpleeterError
 from spleeter.model.provider import ModelProvider
-from spleeter.pipeline.options import DEFAULT_PRESET, Quality, configured, exactly
+from spleeter.pipeline.options import Output, Quality, configure
+from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
-from spleeter.pipeline.sink import Clip, StemFiles, output_paths, picture_path, song_name
+from spleeter.pipeline.sink import StemFiles
 from spleeter.pipeline.stream import Pipeline, StemBlock
-from spleeter.plotting import SpectrogramCollector, draw_to_file, require_matplotlib
-from spleeter.types import AudioDescriptor, PathLike, Waveform
+from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
+from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
+
+__all__ = ["Progress", "Separator", "Stems"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
@@ -71,18 +74,13 @@ class Separator:
         bandwidth: str | None = None,
         exact: bool = False,
     ) -> None:
-        if exact and (quality is not None or bandwidth is not None or precision != "float32"):
-            raise ConfigurationError("exact gives the original's samples: leave out quality, bandwidth and precision")
-        if exact:
-            self.configuration, chosen = exactly(params_descriptor, MWF), Quality()
-        else:
-            self.configuration = configured(params_descriptor, bandwidth)
-            chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
-        self.quality = chosen.with_changes(mwf=MWF or self.configuration.MWF)
-        self._exact = exact
+        self.configuration, self.quality = configure(
+            params_descriptor, quality=quality, bandwidth=bandwidth, precision=precision, mwf=MWF, exact=exact
+        )
         check_precision(precision)
-        self.device = open_device(device)
         self.precision = precision
+        self.device = open_device(device)
+        self._exact = exact
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
         self._loaded: Pipeline | None = None
@@ -104,19 +102,23 @@ class Separator:
         Raises:
             ModelError: if it cannot be had.
         """
+        self._pipeline()
+
+    def _pipeline(self) -> Pipeline:
         with self._loading:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
                 backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
-                tiling = Tiling.of(self.configuration.T, self.quality.overlap, self.quality.shifts)
+                rules = self.configuration.model.rules
+                tiling = Tiling.of(
+                    self.configuration.T,
+                    self.quality.overlap,
+                    self.quality.shifts,
+                    period=rules.size_multiple if rules else 1,
+                )
                 self._loaded = Pipeline(self.configuration, backend, self.quality.mwf, tiling, self._exact)
                 logger.debug("model %s loaded on %s", folder, self.device)
-
-    @property
-    def _pipeline(self) -> Pipeline:
-        self.load()
-        assert self._loaded is not None
-        return self._loaded
+            return self._loaded
 
     def separate(
         self,
@@ -145,7 +147,7 @@ class Separator:
         separated = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
         done = 0
         with closing(prefetch(self._separated(slices), depth=1)) as blocks:
-            for _, stems in _telling(blocks, progress, len(checked)):
+            for _, stems in _report(blocks, progress, len(checked)):
                 for name, stem in stems.items():
                     separated[name][done : done + len(stem)] = stem
                 done += len(next(iter(stems.values())))
@@ -168,25 +170,16 @@ class Separator:
 
     def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
-        return self._fetched(self._pipeline.separate(blocks))
+        return self._fetched(self._pipeline().separate(blocks))
 
     def _fetched(self, blocks: Iterable[StemBlock]) -> Iterator[tuple[Waveform, Stems]]:
         for block in blocks:
             yield block.mixture, dict(zip(self.instruments, block.fetch(), strict=True))
 
-    def select(
-        self,
-        stems: Iterable[str] | None = None,
-        mixes: Mapping[str, Iterable[str]] | None = None,
-        residual: str | None = None,
-    ) -> Selection:
-        """Choose what to write for each song; see `Selection.choose`."""
-        return Selection.choose(self.instruments, stems, mixes, residual)
-
     def separate_to_file(
         self,
         audio_descriptor: AudioDescriptor,
-        destination: PathLike,
+        destination: PathLike | Mapping[str, FileTarget],
         audio_adapter: AudioAdapter | None = None,
         offset: float = 0,
         duration: float | None = None,
@@ -195,70 +188,74 @@ class Separator:
         filename_format: str = FILENAME_FORMAT,
         synchronous: bool = True,
         *,
-        selection: Selection | None = None,
-        bit_depth: int | None = None,
-        clip: Clip = "clamp",
-        keep_sample_rate: bool = False,
-        plot: bool = False,
+        output: Output | None = None,
         progress: Progress | None = None,
-    ) -> dict[str, Path]:
+    ) -> dict[str, FileTarget]:
         """Separate a file into files, decoding, computing and encoding at the same time, block by block.
 
         Args:
-            audio_descriptor: the song's path, or whatever the adapter loads from.
-            destination: the folder to write in.
-            audio_adapter: reads and writes the sound; None takes the default.
+            audio_descriptor: the song's path, or a readable binary file object, or whatever the adapter loads from.
+            destination: the folder to write in; or for each output, by name, a path or a writable binary file object.
+            audio_adapter: reads and writes the audio; None takes the default.
             offset: where to start, in seconds.
             duration: how much to separate at most, in seconds; None takes the whole song.
-            codec: format of the outputs.
-            bitrate: of lossy codecs.
-            filename_format: path below `destination`, from {filename}, {foldername}, {instrument} and {codec}.
+            codec, bitrate, filename_format: as in `Output`; they go without `output`.
             synchronous: kept for callers of the original; the files are there when this returns.
-            selection: which outputs to write, from `select`; None takes every stem.
-            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac.
-            clip: what to do about samples beyond full scale: "clamp", "rescale" or "none".
-            keep_sample_rate: write at the song's own sample rate instead of the model's.
-            plot: draw spectrograms and masks of the outputs, as "spectrograms.png" where the stems are.
+            output: what is written, and how; None writes every stem.
             progress: called after each block.
 
         Returns:
-            Output name -> path. All the files, the picture too, appear at the end; on any error there are none.
+            Output name -> path or file object. All the files, the plot too, appear at the end; on any error there are
+            none.
 
         Raises:
             SpleeterError: one of its kinds, whose message says what was wrong.
         """
+        output = _one_output(output, codec, bitrate, filename_format)
         adapter = audio_adapter or AudioAdapter.default()
-        chosen = selection or self.select()
-        encoding = Encoding(parse_codec(codec), bitrate, bit_depth)
-        paths = output_paths(audio_descriptor, destination, chosen.names, encoding.codec, filename_format)
-        if plot:
+        if output.plot:
             require_matplotlib()
-        collector = SpectrogramCollector(self.sample_rate, chosen.names) if plot else None
-        self.load()
+        selection = output.select(self.instruments)
+        targets = self._targets(audio_descriptor, destination, output)
+        collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
+        pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
         with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
-            rate = reader.source_sample_rate if keep_sample_rate else self.sample_rate
-            sums_up = not self._exact and self.configuration.mask_extension == "average"
-            is_sum = sums_up and chosen.shares_out(self.instruments)
+            rate = reader.source_sample_rate if output.keep_sample_rate else self.sample_rate
+            stems_sum = not self._exact and self.configuration.mask_extension == "average"
+            sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
+            audio_targets = {name: targets[name] for name in selection.names}
             with (
-                StemFiles(adapter, paths, rate, n_channels, encoding, reader.metadata, clip, is_sum) as files,
+                StemFiles(
+                    adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
+                ) as files,
                 closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(self._pipeline.separate(decoded), depth=1)) as separated,
-                closing(prefetch(self._fetched(separated), depth=1)) as ready,
+                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(prefetch(self._fetched(separated), depth=1)) as stems,
             ):
-                outputs = _applied(chosen, _telling(ready, progress, reader.n_samples), collector)
-                at_rate = outputs if rate == self.sample_rate else self._resampled(outputs, chosen.names, reader)
+                outputs = _select(selection, _report(stems, progress, reader.n_samples), collector)
+                at_rate = outputs if rate == self.sample_rate else self._resample(outputs, selection.names, reader)
                 for block in at_rate:
                     files.write(block)
                 if collector is not None:
-                    spectrograms, title = collector.finish(), song_name(audio_descriptor)
-                    files.accompany(
-                        picture_path(audio_descriptor, destination, filename_format),
-                        lambda path: draw_to_file(spectrograms, title, path),
-                    )
-        return paths
+                    files.attach(targets[PLOT], spectrogram_png(collector.finish(), song_name(audio_descriptor)))
+        return targets
 
-    def _resampled(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
+    def _targets(
+        self, song: AudioDescriptor, destination: PathLike | Mapping[str, FileTarget], output: Output
+    ) -> dict[str, FileTarget]:
+        """Where each output goes, the plot too if there is to be one."""
+        if not isinstance(destination, Mapping):
+            return {**output.paths(song, destination, self.instruments)}
+        wanted = [*output.select(self.instruments).names, *([PLOT] if output.plot else [])]
+        if set(wanted) != set(destination):
+            raise OutputError(
+                f"the destination has files for {', '.join(map(str, destination)) or 'nothing'}, but the outputs are "
+                f"{', '.join(wanted)}"
+            )
+        return dict(destination)
+
+    def _resample(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
         """The outputs at the song's own sample rate, and exactly as long as the song."""
         n_channels = self.configuration.n_channels
         rates = self.sample_rate, reader.source_sample_rate
@@ -294,23 +291,19 @@ class Separator:
         Raises:
             OutputError, EncodeError: here, or from `join`.
         """
-        encoding = Encoding(parse_codec(codec), bitrate)
-        paths = output_paths(audio_descriptor, destination, sources, encoding.codec, filename_format)
+        output = Output(codec=codec, bitrate=bitrate, filename_format=filename_format)
+        paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
         adapter = audio_adapter or AudioAdapter.default()
         if self._pool is None or synchronous:
-            self._save(sources, paths, adapter, encoding)
+            self._save(sources, paths, adapter, output)
         else:
-            self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, encoding))
+            self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, output))
 
     def _save(
-        self,
-        sources: Mapping[str, np.ndarray],
-        paths: dict[str, Path],
-        adapter: AudioAdapter,
-        encoding: Encoding,
+        self, sources: Mapping[str, np.ndarray], paths: dict[str, Path], adapter: AudioAdapter, output: Output
     ) -> None:
         n_channels = next((source.shape[1] for source in sources.values()), self.configuration.n_channels)
-        with StemFiles(adapter, paths, self.sample_rate, n_channels, encoding) as files:
+        with StemFiles(adapter, paths, self.sample_rate, n_channels, output) as files:
             files.write({name: np.asarray(source, np.float32) for name, source in sources.items()})
 
     def join(self, timeout: float | None = 200) -> None:
@@ -343,10 +336,19 @@ class Separator:
         return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
 
 
-def _applied(
+def _one_output(output: Output | None, codec: Codec | str, bitrate: str | None, filename_format: str) -> Output:
+    """The `output`, or one of the original's arguments; both are refused."""
+    if output is None:
+        return Output(codec=codec, bitrate=bitrate, filename_format=filename_format)
+    if (codec, bitrate, filename_format) != (Codec.WAV, "128k", FILENAME_FORMAT):
+        raise OutputError("codec, bitrate and filename_format are part of `output`: name them there")
+    return output
+
+
+def _select(
     selection: Selection, blocks: Iterable[tuple[Waveform, Stems]], collector: SpectrogramCollector | None
 ) -> Iterator[Stems]:
-    """The selected outputs of each block; `collector` sees them too."""
+    """The selected outputs of each block, of which `collector` gathers the spectrograms."""
     for mixture, stems in blocks:
         outputs = selection.apply(mixture, stems)
         if collector is not None:
@@ -354,10 +356,10 @@ def _applied(
         yield outputs
 
 
-def _telling(
+def _report(
     blocks: Iterable[tuple[Waveform, Stems]], progress: Progress | None, total: int | None
 ) -> Iterator[tuple[Waveform, Stems]]:
-    """Pass blocks on, and tell `progress` after each."""
+    """Pass blocks on, and report `progress` after each."""
     done = 0
     for mixture, stems in blocks:
         yield mixture, stems
@@ -367,6 +369,6 @@ def _telling(
 
 
 def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
-    """Cut a waveform (samples, channels), or lengthen it with zeros, to `n_samples`."""
+    """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
     missing = max(0, n_samples - len(waveform))
     return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 __all__ = ["Tiling"]
 
-_STRIDE_PERIOD = 64
-"""Frames after which the strides of a U-Net repeat: its six downsampling layers have stride 2."""
+_SPREAD = 64
+"""Frames that the offsets of a network without strides are spread over."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ class Tiling:
     offsets: tuple[int, ...] = (0,)
 
     @classmethod
-    def of(cls, T: int, overlap: float = 0.0, shifts: int = 1) -> Tiling:
+    def of(cls, T: int, overlap: float = 0.0, shifts: int = 1, period: int = 1) -> Tiling:
         """Segments that share `overlap` of their length with the next, in `shifts` layers.
 
-        The layers' offsets divide the period of a U-Net's strides evenly: its estimate for a sound depends on where on
-        that grid the sound begins, and the mean over the layers depends on it less.
+        The layers' offsets divide the `period` evenly, the frames after which the strides of a network repeat (1 for a
+        network without strides): its estimate for a frame depends on where on that grid the frame lies, and the
+        mean over the layers depends on it less.
         """
-        offsets = tuple(layer * _STRIDE_PERIOD // shifts for layer in range(shifts))
+        spread = period if period > 1 else _SPREAD
+        offsets = tuple(layer * spread // shifts for layer in range(shifts))
         return cls(T, max(1, T - round(T * overlap)), offsets)
 
     @property

@@ -1,25 +1,35 @@
-"""How the stems are to sound and what that may cost: the original's own samples, or better."""
+"""Options of a separation: how good the stems are to be (`Quality`), and what is written of them (`Output`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.configuration import EMBEDDED_PREFIX, Configuration
-from spleeter.errors import ConfigurationError
+from spleeter.errors import ConfigurationError, OutputError
+from spleeter.pipeline.paths import PLOT, output_paths
+from spleeter.pipeline.selection import Selection
+from spleeter.types import AudioDescriptor, PathLike
+from spleeter.utils.names import FILENAME_FORMAT
+
+__all__ = ["DEFAULT_PRESET", "PRESETS", "Bandwidth", "Clip", "Output", "Preset", "Quality", "configure"]
 
 Bandwidth: TypeAlias = Literal["11k", "16k", "full"]
-"""How high the stems reach: to 11 kHz, to 16 kHz, or as high as the song, so that they sum to it."""
+"""The upper edge of the stems: 11 kHz, 16 kHz, or that of the song, so that they sum to it."""
 
 Preset: TypeAlias = Literal["fast", "balanced", "best"]
 
+Clip: TypeAlias = Literal["clamp", "rescale", "none"]
+"""What is done about samples beyond full scale: cut them off, scale all of the song's outputs down by one common
+gain, or leave them (where the format can hold them)."""
 
-MAXIMUM_OVERLAP = 0.9
-MAXIMUM_SHIFTS = 64
-"""More would begin at the same frames again: the grid of a U-Net's strides repeats after 64."""
+_MAXIMUM_OVERLAP = 0.9
+_MAXIMUM_SHIFTS = 64
+"""More would begin at the same frames again: the strides of a U-Net repeat after 64."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Quality:
     """What is spent on a separation beyond the original's.
 
     Attributes:
-        overlap: how much of a segment the next one covers again, from 0 to below 1; what both say is cross-faded.
+        overlap: the share of a segment that the next one covers again, from 0 to below 1, and is crossfaded with.
         shifts: how many times the song is separated, each time with the segments lying elsewhere; the mean is taken.
         mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
 
@@ -40,11 +50,11 @@ class Quality:
     mwf: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.overlap <= MAXIMUM_OVERLAP:
-            raise ConfigurationError(f"overlap {self.overlap:g} is out of range: choose 0 to {MAXIMUM_OVERLAP:g}")
-        if self.shifts not in range(1, MAXIMUM_SHIFTS + 1):
+        if not 0 <= self.overlap <= _MAXIMUM_OVERLAP:
+            raise ConfigurationError(f"overlap {self.overlap:g} is out of range: choose 0 to {_MAXIMUM_OVERLAP:g}")
+        if self.shifts not in range(1, _MAXIMUM_SHIFTS + 1):
             raise ConfigurationError(
-                f"shifts {self.shifts} is out of range: choose a whole number from 1 to {MAXIMUM_SHIFTS}"
+                f"shifts {self.shifts} is out of range: choose a whole number from 1 to {_MAXIMUM_SHIFTS}"
             )
 
     @classmethod
@@ -71,52 +81,137 @@ PRESETS: Mapping[str, Quality] = {
 
 DEFAULT_PRESET: Preset = "balanced"
 
-_TOP = {"11k": 11000, "16k": 16000}  # Hz
 
+@dataclass(frozen=True)
+class Output:
+    """What is written for a song, and how.
 
-def configured(
-    descriptor: str | Path | Mapping[str, Any] | Configuration, bandwidth: str | None = None
-) -> Configuration:
-    """Load a configuration, and have its stems reach as high as `bandwidth` says.
-
-    If that is None, an embedded one, such as "spleeter:2stems", is taken at full bandwidth, because the original's
-    cut at 11 kHz is heard by everyone; what a file, folder or mapping says is left as it is.
+    Attributes:
+        stems: the instruments, and mixes, to be written; None for every instrument.
+        mixes: new name -> the instruments that it sums.
+        residual: the name of the mixture minus every instrument that another output contains; None for none.
+        codec: format of the files.
+        bitrate: of lossy codecs.
+        bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac; None for the codec's default.
+        clip: what is done about samples beyond full scale: "clamp", "rescale" or "none".
+        keep_sample_rate: write at the song's own sample rate instead of the model's.
+        filename_format: path below the output folder, from {filename}, {foldername}, {instrument} and {codec}.
+        plot: draw spectrograms and masks of the outputs, as "spectrograms.png" where the stems are.
 
     Raises:
-        ConfigurationError: if there is no such configuration or bandwidth, or the network cannot be asked for it.
+        OutputError: if `clip` is unknown, or cannot be done with the codec.
+        EncodeError: if the codec is unknown, or the bit rate or depth is none of it.
+    """
+
+    stems: Sequence[str] | None = None
+    mixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    residual: str | None = None
+    codec: Codec | str = Codec.WAV
+    bitrate: str | None = "128k"
+    bit_depth: int | None = None
+    clip: Clip = "clamp"
+    keep_sample_rate: bool = False
+    filename_format: str = FILENAME_FORMAT
+    plot: bool = False
+
+    def __post_init__(self) -> None:
+        if self.clip not in get_args(Clip):
+            raise OutputError(f"unknown clip {self.clip!r}: choose {', '.join(get_args(Clip))}")
+        encoding = self.encoding
+        if self.clip == "none" and encoding.integer_bits is not None:
+            raise OutputError(
+                f"clip 'none' needs a format that holds samples beyond full scale, and {encoding.integer_bits}-bit "
+                f"{encoding.codec} does not; choose wav with bit depth 32, or clip 'clamp' or 'rescale'"
+            )
+
+    @property
+    def encoding(self) -> Encoding:
+        """Codec, bit rate and bit depth of every file."""
+        return Encoding(parse_codec(self.codec), self.bitrate, self.bit_depth)
+
+    def select(self, instruments: Sequence[str]) -> Selection:
+        """The outputs, out of a model's instruments. Raises OutputError if a name is unknown, repeated or unfit."""
+        return Selection.choose(instruments, self.stems, self.mixes, self.residual)
+
+    def paths(self, song: AudioDescriptor, folder: PathLike, instruments: Sequence[str]) -> dict[str, Path]:
+        """The path of each of a song's outputs, by name, and of its plot, named `PLOT`.
+
+        Raises:
+            OutputError: if a name is unfit, or the filename format has other fields or gives two outputs one path.
+        """
+        names = self.select(instruments).names
+        paths = output_paths(song, folder, names, self.encoding.codec, self.filename_format)
+        if self.plot:
+            (path,) = output_paths(song, folder, ["spectrograms"], "png", self.filename_format).values()
+            paths[PLOT] = path if path.suffix == ".png" else path.with_name(f"{path.name}.png")
+        return paths
+
+
+_UPPER_EDGE = {"11k": 11000, "16k": 16000}  # Hz
+
+
+def configure(
+    descriptor: str | Path | Mapping[str, Any] | Configuration,
+    *,
+    quality: str | Quality | None = None,
+    bandwidth: str | None = None,
+    precision: str = "float32",
+    mwf: bool = False,
+    exact: bool = False,
+) -> tuple[Configuration, Quality]:
+    """Load a configuration, and change it to what is asked for.
+
+    Args:
+        descriptor: as `Configuration.load` takes it.
+        quality: a preset's name or a `Quality`; None is "balanced".
+        bandwidth: the upper edge of the stems. None leaves what a file, folder or mapping says, and is "full" for an
+            embedded configuration, such as "spleeter:2stems", because everyone hears the original's cut at 11 kHz.
+        precision: what the network is to compute in.
+        mwf: whether the Wiener filter is to be used, whatever the quality.
+        exact: give the original's samples: the configuration as it is, but for the original's Wiener filter, which
+            lets nothing through above F. It goes without the other options, except `mwf`.
+
+    Raises:
+        ConfigurationError: if there is no such configuration, quality or bandwidth, if the network cannot reach the
+            bandwidth, or if the options contradict each other.
     """
     configuration = Configuration.load(descriptor)
+    uses_filter = mwf or configuration.MWF
+    if exact:
+        if quality is not None or bandwidth is not None or precision != "float32":
+            raise ConfigurationError(
+                "exact gives the original's samples: leave out quality (overlap, shifts), bandwidth and precision"
+            )
+        exactly = _change(configuration, mask_extension="zeros") if uses_filter else configuration
+        return exactly, Quality(mwf=uses_filter)
+    chosen = quality if isinstance(quality, Quality) else Quality.preset(quality or DEFAULT_PRESET)
+    if bandwidth is None and isinstance(descriptor, str) and descriptor.startswith(EMBEDDED_PREFIX):
+        bandwidth = "full"
+    return _with_bandwidth(configuration, bandwidth), chosen.with_changes(mwf=uses_filter)
+
+
+def _with_bandwidth(configuration: Configuration, bandwidth: str | None) -> Configuration:
     if bandwidth is None:
-        is_embedded = isinstance(descriptor, str) and descriptor.startswith(EMBEDDED_PREFIX)
-        return _changed(configuration, mask_extension="average") if is_embedded else configuration
+        return configuration
     if bandwidth not in get_args(Bandwidth):
         raise ConfigurationError(f"unknown bandwidth {bandwidth!r}: choose {', '.join(get_args(Bandwidth))}")
     if bandwidth == "full":
-        return _changed(configuration, mask_extension="average")
-    return _changed(configuration, mask_extension="zeros", F=_bins_up_to(_TOP[bandwidth], bandwidth, configuration))
+        return _change(configuration, mask_extension="average")
+    return _change(configuration, mask_extension="zeros", F=_bins_up_to(bandwidth, configuration))
 
 
-def _bins_up_to(frequency: float, bandwidth: str, configuration: Configuration) -> int:
-    """The least F that reaches a frequency and can be halved six times."""
+def _bins_up_to(bandwidth: str, configuration: Configuration) -> int:
+    """The least F that reaches an upper edge and that the network takes."""
     rules = configuration.model.rules
     if rules is None or not rules.takes_any_n_bins:
         raise ConfigurationError(
             f"bandwidth {bandwidth!r} is for U-Nets, which take any number of bins; {configuration.model.type!r} is "
             f"bound to {configuration.F}: choose full"
         )
+    wanted = _UPPER_EDGE[bandwidth] * configuration.frame_length / configuration.sample_rate
     multiple = rules.size_multiple
-    wanted = frequency * configuration.frame_length / configuration.sample_rate
     return multiple * min(ceil(wanted / multiple), configuration.n_bins // multiple)
 
 
-def exactly(descriptor: str | Path | Mapping[str, Any] | Configuration, mwf: bool) -> Configuration:
-    """Load a configuration that gives the original's samples: as it is, but for the original's Wiener filter.
-
-    That lets nothing through above F, whatever `mask_extension` says.
-    """
-    configuration = Configuration.load(descriptor)
-    return _changed(configuration, mask_extension="zeros") if mwf or configuration.MWF else configuration
-
-
-def _changed(configuration: Configuration, **keys: object) -> Configuration:
+def _change(configuration: Configuration, **keys: object) -> Configuration:
     return Configuration.load({**configuration.to_dict(), **keys})

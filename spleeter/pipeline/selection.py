@@ -64,7 +64,7 @@ class Selection:
         """The names of all outputs, in the order they are listed."""
         return (*self.stems, *self.mixes, *([self.residual] if self.residual is not None else []))
 
-    def shares_out(self, instruments: Sequence[str]) -> bool:
+    def sums_to_mixture(self, instruments: Sequence[str]) -> bool:
         """Whether the outputs sum to the mixture, if the instruments do."""
         mentions, contained = self._mentions(), self._contained()
         is_whole = self.residual is not None or set(contained) == set(instruments)

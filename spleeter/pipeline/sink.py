@@ -1,109 +1,30 @@
-"""Where stems are written, and the rule that all of a song's files appear, or none."""
+"""The sink of a separation: a song's output files, which appear together or not at all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Self
 
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
-from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.files import OutputFile, file_label
 from spleeter.errors import OutputError
-from spleeter.types import AudioDescriptor, PathLike, Waveform
+from spleeter.pipeline.options import Output
+from spleeter.types import FileTarget, Waveform
 from spleeter.utils.logging import logger
-from spleeter.utils.names import FILENAME_FORMAT
 from spleeter.utils.spool import Spool
-from spleeter.utils.whole_file import WholeFile
 
-Clip: TypeAlias = Literal["clamp", "rescale", "none"]
-"""What is done about samples beyond full scale: cut them off, turn all of the song's outputs down by one common
-gain, or leave them (where the format can hold them)."""
+__all__ = ["StemFiles", "round_together"]
 
 
-def output_paths(
-    descriptor: AudioDescriptor,
-    destination: PathLike,
-    names: Iterable[str],
-    codec: Codec = Codec.WAV,
-    filename_format: str = FILENAME_FORMAT,
-) -> dict[str, Path]:
-    """The path of each of a song's outputs.
-
-    Args:
-        descriptor: the song's path; {filename} is its name without extension, {foldername} its folder's.
-        names: the outputs' names, each in turn the {instrument}.
-
-    Raises:
-        OutputError: if the format has other fields, or gives two outputs one path.
-    """
-    paths = {name: Path(destination, _filled(filename_format, descriptor, name, codec)) for name in names}
-    if len(set(paths.values())) < len(paths):
-        raise OutputError(
-            f"filename format {filename_format!r} gives several stems one path, "
-            f"{next(iter(paths.values()))}; put {{instrument}} into it"
-        )
-    return paths
-
-
-def picture_path(descriptor: AudioDescriptor, destination: PathLike, filename_format: str = FILENAME_FORMAT) -> Path:
-    """The path of the picture of a song's outputs: where one of the name "spectrograms" and the codec png would lie.
-
-    Raises:
-        OutputError: as `output_paths`.
-    """
-    path = Path(destination, _filled(filename_format, descriptor, "spectrograms", "png"))
-    return path if path.suffix == ".png" else path.with_name(f"{path.name}.png")
-
-
-def song_name(descriptor: AudioDescriptor) -> str:
-    """The name of a song's file, without extension."""
-    return os.path.splitext(os.path.basename(_text(descriptor)))[0]  # noqa: PTH119, PTH122 - may be a URL
-
-
-def _text(descriptor: AudioDescriptor) -> str:
-    return os.fsdecode(descriptor) if isinstance(descriptor, (str, bytes, os.PathLike)) else str(descriptor)
-
-
-def _filled(filename_format: str, descriptor: AudioDescriptor, instrument: str, codec: str) -> str:
-    fields = {
-        "filename": song_name(descriptor),
-        "foldername": os.path.basename(os.path.dirname(_text(descriptor))),  # noqa: PTH119, PTH120 - may be a URL
-        "instrument": instrument,
-        "codec": str(codec),
-    }
-    try:
-        return filename_format.format_map(fields)
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        known = ", ".join(f"{{{field}}}" for field in fields)
-        raise OutputError(
-            f"filename format {filename_format!r} cannot be filled in ({error}); its fields are {known}"
-        ) from error
-
-
-def check_clip(clip: str, encoding: Encoding) -> None:
-    """Refuse an unknown `clip`, and "none" where the format cannot hold samples beyond full scale.
-
-    Raises:
-        OutputError: naming what can be chosen.
-    """
-    if clip not in get_args(Clip):
-        raise OutputError(f"unknown clip {clip!r}: choose {', '.join(get_args(Clip))}")
-    bits = encoding.integer_bits
-    if clip == "none" and bits is not None:
-        raise OutputError(
-            f"clip 'none' needs a format that holds samples beyond full scale, and {bits}-bit "
-            f"{encoding.codec} does not; choose wav with bit depth 32, or clip 'clamp' or 'rescale'"
-        )
-
-
-def rounded_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:
+def round_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:
     """Round outputs (samples, channels) to steps of 2^(1-bits), each taking over what was lost by the one before.
 
     So their sum is off by no more than half a step, however many they are, and each of them by no more than one
@@ -124,13 +45,13 @@ class StemFiles:
 
     Args:
         adapter: writes the files.
-        paths: output name -> path; missing folders are made, and removed again if nothing comes of it.
+        targets: output name -> path or writable file object; missing folders are made, and removed again if nothing
+            comes of it.
         sample_rate: in hertz.
         n_channels: of every output.
-        encoding: codec, bit rate and bit depth of every file.
+        output: how they are encoded, and what is done about samples beyond full scale.
         metadata: tags and cover that every file gets.
-        clip: what is done about samples beyond full scale.
-        round_together: round to integers so that the sum of the outputs stays what it is, to half a step.
+        sums_to_mixture: round to integers so that the sum of the outputs stays what it is, to half a step.
 
     Raises:
         OutputError, EncodeError: on entry, `write` or exit; nothing is left behind.
@@ -139,45 +60,40 @@ class StemFiles:
     def __init__(
         self,
         adapter: AudioAdapter,
-        paths: Mapping[str, Path],
+        targets: Mapping[str, FileTarget],
         sample_rate: int,
         n_channels: int,
-        encoding: Encoding,
+        output: Output,
         metadata: AudioMetadata | None = None,
-        clip: Clip = "clamp",
-        round_together: bool = False,
+        sums_to_mixture: bool = False,
     ) -> None:
-        check_clip(clip, encoding)
-        self._round_together = round_together and clip != "rescale"
-        self._paths = paths
-        self._clip = clip
-        self._n_channels = n_channels
-        self._adapter = adapter
-        self._format = (sample_rate, n_channels, encoding, metadata)
+        self._adapter, self._targets, self._clip = adapter, targets, output.clip
+        self._n_channels, self._sums_to_mixture = n_channels, sums_to_mixture
+        self._format = (sample_rate, n_channels, output.encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
-        self._others: list[WholeFile] = []
-        self._threads = ThreadPoolExecutor(max(1, len(paths)), thread_name_prefix="spleeter-encode")
+        self._attached: list[OutputFile] = []
+        self._threads = ThreadPoolExecutor(max(1, len(targets)), thread_name_prefix="spleeter-encode")
         self._made_folders: list[Path] = []
-        self._n_clipped = dict.fromkeys(paths, 0)
+        self._n_clipped = dict.fromkeys(targets, 0)
         self._peak = 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._discard)
-            for name, path in self._paths.items():
-                self._make_folders(path.parent)
+            for name, target in self._targets.items():
+                folder = self._make_folders(target)
                 if self._clip == "rescale":
-                    self._spools[name] = Spool(path.parent, self._n_channels)
-                self._writers[name] = self._adapter.create(path, *self._format)
+                    self._spools[name] = Spool(folder, self._n_channels)
+                self._writers[name] = self._adapter.create(target, *self._format)
             stack.pop_all()
         return self
 
     def write(self, outputs: Mapping[str, Waveform]) -> None:
         """Append a block (samples, channels) to every file."""
         bits = next((writer.integer_bits for writer in self._writers.values()), None)
-        if self._round_together and bits is not None:
-            outputs = rounded_together(outputs, bits)
+        if self._sums_to_mixture and bits is not None:
+            outputs = round_together(outputs, bits)
         peaks = {name: max(block.max(initial=0.0), -block.min(initial=0.0)) for name, block in outputs.items()}
         self._peak = max(self._peak, *map(float, peaks.values()), 0.0)
         beyond = {name for name, peak in peaks.items() if peak > 1.0}
@@ -185,10 +101,13 @@ class StemFiles:
             self._n_clipped[name] += int(np.count_nonzero(np.abs(outputs[name]) > 1.0))
         self._for_each(lambda name: self._write_one(name, outputs[name], name in beyond))
 
-    def accompany(self, path: Path, make: Callable[[Path], WholeFile]) -> None:
-        """Have a file of another kind appear together with these; `make` writes it into a hidden one."""
-        self._make_folders(path.parent)
-        self._others.append(make(path))
+    def attach(self, target: FileTarget, content: bytes) -> None:
+        """Have a file of another kind appear together with these."""
+        self._make_folders(target)
+        file = OutputFile(target)
+        self._attached.append(file)
+        file.write(content)
+        file.close()
 
     def _write_one(self, name: str, block: Waveform, is_beyond: bool) -> None:
         if self._clip == "rescale":
@@ -198,7 +117,7 @@ class StemFiles:
 
     def _for_each(self, act: Callable[[str], None]) -> None:
         """Do something for every output, side by side: encoders work outside of Python's lock."""
-        futures = [self._threads.submit(act, name) for name in self._paths]
+        futures = [self._threads.submit(act, name) for name in self._targets]
         wait(futures)
         for future in futures:
             future.result()
@@ -212,7 +131,7 @@ class StemFiles:
         with ExitStack() as stack:
             stack.callback(self._discard)
             self._for_each(self._finish_one)
-            for file in self._others:
+            for file in self._attached:
                 file.commit()
             for writer in self._writers.values():
                 writer.commit()
@@ -235,13 +154,17 @@ class StemFiles:
             writer.abort()
         for spool in self._spools.values():
             spool.close()
-        for file in self._others:
+        for file in self._attached:
             file.discard()
         for folder in reversed(self._made_folders):
             with suppress(OSError):
                 folder.rmdir()
 
-    def _make_folders(self, folder: Path) -> None:
+    def _make_folders(self, target: FileTarget) -> Path | None:
+        """Make the folder of a path, and those above it; returns it, None for a file object."""
+        if not isinstance(target, str | bytes | os.PathLike):
+            return None
+        folder = Path(os.fsdecode(target)).parent
         try:
             missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
             for parent in reversed(missing):
@@ -252,6 +175,7 @@ class StemFiles:
                 raise FileExistsError(0, "a file is in its place")
         except OSError as error:
             raise OutputError(f"cannot make the output folder {folder}: {error.strerror}") from error
+        return folder
 
     def _report_clipping(self) -> None:
         clipped = {name: count for name, count in self._n_clipped.items() if count}
@@ -262,7 +186,7 @@ class StemFiles:
             "rescale": f"were brought below it, all outputs turned down by {20 * log10(self._peak):.1f} dB",
             "none": "were kept as they are",
         }[self._clip]
-        counts = ", ".join(f"{count} in {self._paths[name]}" for name, count in clipped.items())
+        counts = ", ".join(f"{count} in {file_label(self._targets[name])}" for name, count in clipped.items())
         logger.warning(
             "samples beyond full scale %s: %s; the peak is %+.1f dBFS", done, counts, 20 * log10(self._peak)
         )

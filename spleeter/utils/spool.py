@@ -23,14 +23,15 @@ class Spool:
     """Stores the blocks of a waveform, and yields them again from the beginning.
 
     Args:
-        folder: the file lies on its disk, unseen, and goes away with this object or its process.
+        folder: the file lies on its disk, unseen, and goes away with this object or its process; None takes the
+            folder for temporary files.
         n_channels: channels of every block.
 
     Raises:
         EncodeError: here, by `write` or by `blocks`, if the file cannot be written.
     """
 
-    def __init__(self, folder: Path, n_channels: int) -> None:
+    def __init__(self, folder: Path | None, n_channels: int) -> None:
         self._folder, self._n_channels = folder, n_channels
         try:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as this object
@@ -59,4 +60,6 @@ class Spool:
             self._file.close()
 
     def _failure(self, error: OSError) -> EncodeError:
-        return EncodeError(f"cannot keep a temporary file in {display_name(self._folder)}: {reason(error)}")
+        return EncodeError(
+            f"cannot keep a temporary file in {display_name(self._folder or tempfile.gettempdir())}: {reason(error)}"
+        )

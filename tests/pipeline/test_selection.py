@@ -49,7 +49,7 @@ def test_whether_the_outputs_share_out_the_song(
     chosen: list[str] | None, mixes: dict[str, list[str]], residual: str | None, expected: bool
 ) -> None:
     selection = Selection.choose(INSTRUMENTS, chosen, mixes, residual)
-    assert selection.shares_out(INSTRUMENTS) is expected
+    assert selection.sums_to_mixture(INSTRUMENTS) is expected
     sources = stems()
     mixture = np.asarray(sum(sources.values()))
     total = np.asarray(sum(selection.apply(mixture, sources).values()))
