@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spleeter.errors import SpleeterError
-from spleeter.training.history import HISTORY_FILE, Figure, read_history
+from spleeter.training.monitoring.history import HISTORY_FILE, Figure, read_history
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

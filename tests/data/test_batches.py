@@ -9,7 +9,7 @@ import torch
 from spleeter.data.augmentation import Change
 from spleeter.data.batches import Excerpts, Segment, batches, middles
 from spleeter.training.features import features
-from tests.training.songs import configuration, in_memory
+from tests.data.songs import configuration, in_memory
 
 CPU = torch.device("cpu")
 

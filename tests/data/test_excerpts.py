@@ -10,7 +10,7 @@ from spleeter.data import excerpts
 from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
 from spleeter.data.song_list import Song, read
 from spleeter.errors import DatasetError
-from tests.training.songs import configuration, write_songs
+from tests.data.songs import configuration, write_songs
 
 SETTINGS = configuration()
 CUT = Cut(2, 1.0)

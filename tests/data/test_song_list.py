@@ -8,7 +8,7 @@ from spleeter.configuration import Configuration
 from spleeter.data.song_list import Song, from_tracks, read, write
 from spleeter.data.tracks import Sound, Track
 from spleeter.errors import DatasetError
-from tests.training.songs import configuration
+from tests.data.songs import configuration
 
 SETTINGS = configuration()
 NAMES = ("vocals", "accompaniment", "mix", "drums")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spleeter.training.history import HISTORY_FILE, History
+from spleeter.training.monitoring.history import HISTORY_FILE, History
 from spleeter.training.state import TRAINING_FOLDER
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "curves.py"

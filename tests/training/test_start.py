@@ -11,7 +11,7 @@ from spleeter.model.checkpoint import load_network, save
 from spleeter.model.functions import build
 from spleeter.training.start import check_folder, fresh_network, network_from
 from tests.conftest import TINY
-from tests.training.songs import configuration
+from tests.data.songs import configuration
 
 
 def test_fresh_weights_are_the_seeds() -> None:

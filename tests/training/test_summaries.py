@@ -13,8 +13,8 @@ import torch
 
 from spleeter.errors import TrainingError
 from spleeter.plotting.heatmap import MOST_ROWS, heatmap, powers
-from spleeter.training.history import HISTORY_FILE, Figure, read_history
-from spleeter.training.summaries import Summaries
+from spleeter.training.monitoring.history import HISTORY_FILE, Figure, read_history
+from spleeter.training.monitoring.summaries import Summaries
 
 LOSSES = {"vocals": 0.125, "drums": 0.25}
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from spleeter.configuration import Configuration
 from spleeter.errors import DatasetError, TrainingError
 from spleeter.separator import Separator
-from spleeter.training.history import read_history
+from spleeter.training.monitoring.history import read_history
 from spleeter.training.train import train
-from spleeter.training.watcher import StepReport, Watcher
-from tests.training.songs import configuration, write_songs
+from spleeter.training.monitoring.progress import StepReport, Watcher
+from tests.data.songs import configuration, write_songs
 
 
 @pytest.fixture

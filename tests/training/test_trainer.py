@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from spleeter.data.batches import Batch, Excerpts, batches, middles
 from spleeter.errors import TrainingError
 from spleeter.model.functions import build
-from spleeter.training.trainer import Trainer
-from tests.training.songs import configuration, in_memory
+from spleeter.training.step import Trainer
+from tests.data.songs import configuration, in_memory
 
 CPU = torch.device("cpu")
 

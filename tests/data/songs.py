@@ -9,7 +9,7 @@ import soundfile
 from spleeter.configuration import Configuration
 from spleeter.data.excerpts import SongExcerpts
 from spleeter.data.inspection import Inspection
-from spleeter.data.song_list import Song
+from spleeter.data.song_list import ListedSong
 from tests.conftest import TINY, synthetic_music
 
 SMALL = {
@@ -44,7 +44,7 @@ def in_memory(
     for number in range(n_songs):
         shape = (n_excerpts, 2 + has_mixture, 2, n_samples)
         sounds = generator.integers(-8000, 8000, shape, dtype=np.int16)
-        song = Song(f"song {number}", f"train.csv, line {number + 2} (song {number})", {}, None)
+        song = ListedSong(f"song {number}", f"train.csv, line {number + 2} (song {number})", {}, None)
         scales = np.full(shape[:2], 2.0**-15, np.float32)
         inspection = Inspection(duration=10.0, digest=str(number))
         songs.append(SongExcerpts(song, inspection, shape, scales, partial(np.asarray, sounds)))

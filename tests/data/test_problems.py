@@ -13,7 +13,7 @@ from spleeter.configuration import Configuration
 from spleeter.data.inspection import inspect_all, shared_songs
 from spleeter.data.problems import Problem, Severity, tell, usable
 from spleeter.data.song_list import read
-from tests.training.songs import configuration, write_songs
+from tests.data.songs import configuration, write_songs
 
 ERROR, DISCARDED, WARNING = Severity.ERROR, Severity.DISCARDED, Severity.WARNING
 
