@@ -112,7 +112,8 @@ def open_dataset(
         inspected = [[(song.song, song.inspection) for song in songs] for songs in (training, validation)]
         problems += shared_songs(*inspected)
         if (n_errors := log_problems(problems)) and not skip_bad:
-            raise DatasetError(f"{n_errors} problems, listed above: fix them, or leave those songs out (--skip_bad)")
+            number = "1 problem" if n_errors == 1 else f"{n_errors} problems"
+            raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
         bad = {problem.place for problem in problems if problem.severity is not Severity.WARNING}
         yield _dataset(configuration, [song for song in training if song.song.place not in bad], validation)
 

@@ -55,7 +55,7 @@ def test_songs_with_errors_are_left_out_on_request_and_those_with_warnings_are_n
 ) -> None:
     (tmp_path / "train" / "song0" / "vocals.wav").unlink()
     soundfile.write(tmp_path / "train" / "song1" / "vocals.wav", np.zeros((32000, 2)), 8000)
-    with pytest.raises(DatasetError, match="1 problems, listed above"), open_dataset(settings):
+    with pytest.raises(DatasetError, match="1 problem, listed above"), open_dataset(settings):
         pass
     with open_dataset(settings, skip_bad=True) as data_set:
         assert len(data_set.training) == 2 * 2

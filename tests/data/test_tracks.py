@@ -29,12 +29,12 @@ def test_musdb_streams_load_as_with_stempeg(tmp_path: Path) -> None:
     shutil.copy(musdb_file(), tmp_path / "test")
     (track,) = find_tracks(tmp_path)
     assert (track.name, track.subset) == ("The Easton Ellises - Falcon 69", "test")
-    sound = load_track(track, ["drums", "bass", "other", "vocals", "accompaniment"], RATE, 2)
+    audio = load_track(track, ["drums", "bass", "other", "vocals", "accompaniment"], RATE, 2)
     expected, rate = stempeg.read_stems(str(musdb_file()))
     assert rate == RATE
-    np.testing.assert_allclose(sound.mixture, expected[0], atol=1e-6)
-    np.testing.assert_allclose(sound.references[:4], expected[1:], atol=0.5 / 2**15 + 1e-6)
-    np.testing.assert_allclose(sound.references[4], expected[1:4].sum(0), atol=0.5 / 2**15 + 1e-6)
+    np.testing.assert_allclose(audio.mixture, expected[0], atol=1e-6)
+    np.testing.assert_allclose(audio.references[:4], expected[1:], atol=0.5 / 2**15 + 1e-6)
+    np.testing.assert_allclose(audio.references[4], expected[1:4].sum(0), atol=0.5 / 2**15 + 1e-6)
 
 
 def test_musdb_hq_folders_are_tracks(tmp_path: Path) -> None:
@@ -43,9 +43,9 @@ def test_musdb_hq_folders_are_tracks(tmp_path: Path) -> None:
         soundfile.write(folder / "mixture.wav", 0.5 * STEMS.sum(0), RATE, subtype="FLOAT")
     assert [(track.name, track.subset) for track in find_tracks(tmp_path)] == [("A", "test"), ("B", "test")]
     assert [track.name for track in find_tracks(tmp_path, "train")] == ["C"]
-    sound = load_track(find_tracks(tmp_path)[0], ["bass", "vocals"], RATE, 2)
-    np.testing.assert_allclose(sound.references, STEMS[[2, 0]], atol=1e-6)
-    np.testing.assert_allclose(sound.mixture, 0.5 * STEMS.sum(0), atol=1e-6)
+    audio = load_track(find_tracks(tmp_path)[0], ["bass", "vocals"], RATE, 2)
+    np.testing.assert_allclose(audio.references, STEMS[[2, 0]], atol=1e-6)
+    np.testing.assert_allclose(audio.mixture, 0.5 * STEMS.sum(0), atol=1e-6)
 
 
 def test_a_track_without_a_mixture_file_is_the_sum_of_its_stems(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_a_track_without_a_mixture_file_is_the_sum_of_its_stems(tmp_path: Path) 
     (tmp_path / "readme.txt").write_text("no track")
     (track,) = find_tracks(tmp_path)
     assert (track.name, track.subset, track.mixture) == ("Ünï – ко́шка 猫 100%", "test", None)
-    sound = load_track(track, ["accompaniment"], RATE, 2)
-    np.testing.assert_allclose(sound.mixture, STEMS.sum(0), atol=1e-6)
-    np.testing.assert_allclose(sound.references[0], STEMS[1:].sum(0), atol=1e-6)
+    audio = load_track(track, ["accompaniment"], RATE, 2)
+    np.testing.assert_allclose(audio.mixture, STEMS.sum(0), atol=1e-6)
+    np.testing.assert_allclose(audio.references[0], STEMS[1:].sum(0), atol=1e-6)
 
 
 def test_a_track_named_test_is_not_the_subset(tmp_path: Path) -> None:

@@ -188,7 +188,8 @@ def test_short_songs_are_trained_and_validated_on_too(settings: Configuration, t
 
 def test_a_stopped_training_leaves_a_usable_model(settings: Configuration) -> None:
     outcome = train(settings, device="cpu", watcher=StopsAt(1))
-    assert Separator(str(outcome.model_dir), device="cpu").separate(np.zeros((4000, 2), np.float32))
+    stems = Separator(str(outcome.model_dir), device="cpu").separate(np.zeros((4000, 2), np.float32))
+    assert {name: stem.shape for name, stem in stems.items()} == {"vocals": (4000, 2), "accompaniment": (4000, 2)}
 
 
 def test_a_finished_training_is_not_changed(settings: Configuration) -> None:
@@ -201,8 +202,6 @@ def test_a_finished_training_is_not_changed(settings: Configuration) -> None:
 
 def test_a_training_is_not_resumed_with_another_optimizer(settings: Configuration) -> None:
     train(settings, device="cpu")
-    with pytest.raises(TrainingError, match="a CPU does not train in float16"):
-        train(settings, device="cpu", precision="float16")
     with pytest.raises(TrainingError, match=r"has optimizer = Adam, but SGD is asked for"):
         train(changed(settings, optimizer="SGD"), device="cpu")
 
@@ -238,9 +237,9 @@ def test_all_problems_of_songs_are_reported_before_the_first_step(
 
 
 def test_a_song_to_validate_on_is_not_trained_on(settings: Configuration, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetError, match="3 problems, listed above"):
         train(changed(settings, validation_csv=settings.train_csv), device="cpu")
-    assert "must not be trained on" in caplog.text
+    assert caplog.text.count("a song to validate on must not be trained on") == 3
 
 
 def test_two_trainings_do_not_share_a_folder(settings: Configuration) -> None:

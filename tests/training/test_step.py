@@ -66,11 +66,17 @@ def test_every_model_learns(model: Mapping[str, Any]) -> None:
 
 
 def test_accumulated_gradients_of_micro_batches_make_the_same_step() -> None:
-    whole, parted = trainer(optimizer="SGD"), trainer(optimizer="SGD", n_micro_batches=2)
+    whole, accumulated = trainer(optimizer="SGD"), trainer(optimizer="SGD", n_micro_batches=2)
     for batch in some_batches():
-        np.testing.assert_allclose(whole.step(batch), parted.step(batch), rtol=1e-5)
+        np.testing.assert_allclose(whole.step(batch), accumulated.step(batch), rtol=1e-5)
     for key, weight in weights(whole).items():
-        torch.testing.assert_close(parted.network.state_dict()[key], weight, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(accumulated.network.state_dict()[key], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_cpu_does_not_train_in_float16() -> None:
+    settings = configuration()
+    with pytest.raises(TrainingError, match="a CPU does not train in float16: choose bfloat16 or float32"):
+        Trainer(build(settings), settings, CPU, torch.float16)
 
 
 def test_a_batch_size_that_cannot_be_split_evenly_is_refused() -> None:
