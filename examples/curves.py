@@ -1,4 +1,4 @@
-"""Draw how trainings went: their loss, on the training songs and on the validation songs, step by step.
+"""Plot the losses of trainings over their steps, on the training songs and on the validation songs.
 
 python examples/curves.py my-model another-model -o curves.png
 """
@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from spleeter.errors import SpleeterError
-from spleeter.training.history import HISTORY_FILE, Figure, read_history
+from spleeter.training.monitoring.history import HISTORY_FILE, Scalar, read_history
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#4269d0", "#e4572e", "#3ca951", "#a463f2", "#9c6b4e", "#d6a400")
-"""Of the trainings in a panel."""
+"""Colours of the trainings in a panel."""
 
 VALIDATION = "#e4572e"
-"""Of the validation, in a panel of one training."""
+"""Colour of the validation, in a panel of one training."""
 
 _DOTTED: dict[str, Any] = {
     "linewidth": 1.4,
@@ -35,7 +35,7 @@ _DOTTED: dict[str, Any] = {
 }
 
 WINDOW = 1 / 40
-"""The part of a curve's points that each point of the smoothed one is the mean of."""
+"""The fraction of a curve's points that each point of the smoothed one averages."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ class Curve:
     values: npt.NDArray[np.float64]
 
     def smooth(self) -> Curve:
-        """Each value as the mean of those around it.
-
-        Fewer at the beginning, where a loss falls fast; at the end only those before.
-        """
+        """The moving average, over fewer values at the beginning, where a loss falls fast, and at the end."""
         n = len(self.values)
         at = np.arange(n)
         before = np.minimum(at, max(2, round(n * WINDOW / 2)))
@@ -58,13 +55,13 @@ class Curve:
         return Curve(self.steps, (sums[at + behind + 1] - sums[at - before]) / (behind + before + 1))
 
     def settled(self) -> npt.NDArray[np.float64]:
-        """The values without the first tenth of the steps, in which a loss falls from far above."""
+        """The values without the first tenth of the steps, in which a loss falls steeply."""
         return self.values[self.steps >= self.steps[-1] / 10] if len(self.steps) else self.values
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is drawn of one: its name, and the loss on either set."""
+    """A training to plot: its name, and the curves of its losses."""
 
     name: str
     training: Curve
@@ -75,52 +72,54 @@ class Training:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """The folders' own names, or where two have the same, as they were given."""
+    """The names of folders; their paths as given, if two have the same name."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def read(folder: Path, name: str) -> Training:
     """The training of a model's folder. Raises TrainingError if it has no history."""
-    figures = read_history(folder / "training" / HISTORY_FILE)
-    training, validation = (_curve(figures, part) for part in ("training", "validation"))
+    rows = read_history(folder / "training" / HISTORY_FILE)
+    training, validation = (_curve(rows, name) for name in ("training", "validation"))
     if not len(training.steps):
-        raise SystemExit(f"{folder}: no loss has been noted in its training/{HISTORY_FILE} yet")
+        raise SystemExit(f"{folder}: there is no loss in its training/{HISTORY_FILE} yet")
     return Training(name, training, validation)
 
 
-def _curve(figures: Sequence[Figure], part: str) -> Curve:
-    points = [(f.step, f.value) for f in figures if (f.set, f.name) == (part, "loss") and np.isfinite(f.value)]
+def _curve(rows: Sequence[Scalar], set_: str) -> Curve:
+    points = [
+        (row.step, row.value) for row in rows if (row.set, row.name) == (set_, "loss") and np.isfinite(row.value)
+    ]
     steps, values = np.array(points, np.float64).reshape(-1, 2).T
     return Curve(steps, values)
 
 
 def panels(trainings: Sequence[Training]) -> list[list[Training]]:
-    """All in one where that can be read: few, and their losses within a factor of two; else each in its own."""
+    """Group trainings into panels: one if they are few and their losses within a factor of two; else one for each."""
     middles = [float(np.median(training.settled())) for training in trainings]
     fits = len(trainings) <= len(COLOURS) and max(middles) <= 2 * min(middles)
     return [list(trainings)] if fits else [[training] for training in trainings]
 
 
 def draw(trainings: Sequence[Training], path: Path) -> None:
-    """Draw the curves into a picture; what kind it is, the path's ending says."""
-    from matplotlib.figure import Figure as Picture
+    """Plot the curves; the extension of the path decides about the format."""
+    from matplotlib.figure import Figure
 
     groups = panels(trainings)
     n_columns = min(2, len(groups))
     n_rows = -(-len(groups) // n_columns)
-    picture = Picture((8.0 if n_columns == 1 else 11.0, 0.4 + 3.8 * n_rows), layout="constrained")
-    axes = picture.subplots(n_rows, n_columns, squeeze=False)
+    figure = Figure((8.0 if n_columns == 1 else 11.0, 0.4 + 3.8 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for group, axis in zip(groups, axes.flat, strict=False):
         panel(axis, group)
     _legend(axes[0, 0], len(groups[0]) == 1)
     for axis in axes.flat[len(groups) :]:
         axis.remove()
-    picture.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130)
 
 
 def panel(axis: Axes, trainings: Sequence[Training]) -> None:
-    """One training in a panel has a colour for each set; of several, each has one."""
+    """Plot trainings into a panel: one has a colour for each set; of several, each has one."""
     ends: list[tuple[float, str, str]] = []
     is_alone = len(trainings) == 1
     for training, colour in zip(trainings, COLOURS, strict=False):
@@ -144,7 +143,7 @@ def panel(axis: Axes, trainings: Sequence[Training]) -> None:
 
 
 def _scale(axis: Axes, trainings: Sequence[Training]) -> None:
-    """Leave out the first steps' losses from far above, and single peaks, that the rest can be told apart."""
+    """Leave out the steep beginning and single peaks, so that the rest fills the panel."""
     raw = np.concatenate([training.training.settled() for training in trainings])
     smooth = np.concatenate([training.settled() for training in trainings])
     low = min(float(np.quantile(raw, 0.01)), float(smooth.min()))
@@ -155,7 +154,7 @@ def _scale(axis: Axes, trainings: Sequence[Training]) -> None:
 
 
 def _label_ends(axis: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """What each curve is and where it has come to, at its right end; labels keep a line's distance."""
+    """Label each curve with its name and last value, at its right end; labels do not overlap."""
     bottom, top = axis.get_ylim()
     height = -1.0
     for value, text, colour in sorted(ends):
@@ -167,7 +166,7 @@ def _label_ends(axis: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def _legend(axis: Axes, is_alone: bool) -> None:
-    """How the curves are drawn; it goes for all panels."""
+    """The legend of all panels."""
     from matplotlib.lines import Line2D
 
     first, second = (COLOURS[0], VALIDATION) if is_alone else ("0.4", "0.4")
@@ -205,17 +204,17 @@ def _short(steps: float) -> str:
 
 
 def main() -> None:
-    """Read, draw, say where."""
-    parser = argparse.ArgumentParser(description="Draw the losses of trainings, over their steps.")
+    """Read the histories, plot them, print the path of the plot."""
+    parser = argparse.ArgumentParser(description="Plot the losses of trainings over their steps.")
     parser.add_argument("model_dirs", metavar="MODEL_DIR", type=Path, nargs="+", help="the folder of a trained model")
-    parser.add_argument("-o", "--output", type=Path, default=Path("curves.png"), help="the picture (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("curves.png"), help="the plot (%(default)s)")
     arguments = parser.parse_args()
     try:
         names = names_of(arguments.model_dirs)
         draw([read(*pair) for pair in zip(arguments.model_dirs, names, strict=True)], arguments.output)
     except ImportError:
         raise SystemExit(
-            "curves are drawn by matplotlib, which is not installed: pip install 'spleeter[plot]'"
+            "curves are plotted by matplotlib, which is not installed: pip install 'spleeter[plot]'"
         ) from None
     except SpleeterError as error:
         raise SystemExit(str(error)) from None

@@ -8,16 +8,16 @@ Runs in this project's environment. Prints one line of JSON. A step includes the
 from __future__ import annotations
 
 import measuring  # type: ignore[import-not-found] # it lies beside, and this is no package
+import numpy as np
 import torch
 
 from spleeter import __version__
 from spleeter.backends.torch.device import select_device
 from spleeter.configuration import Configuration
-from spleeter.data.augmentation import Change
+from spleeter.data.augmentation import Transform
 from spleeter.data.batches import Batch, Segment
 from spleeter.model.functions import build
-from spleeter.training.process import denormals_flushed
-from spleeter.training.trainer import Trainer
+from spleeter.training.step import Trainer, flush_denormals
 from spleeter.utils.allocator import keep_all_memory
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     device, precision = select_device(arguments.device), getattr(torch, arguments.precision)
     trainer = Trainer(build(configuration), configuration, device, precision)
     batch = _batch(configuration, arguments.batch)
-    with denormals_flushed():
+    with flush_denormals():
         measuring.report_steps(
             arguments,
             lambda: trainer.step(batch),
@@ -46,8 +46,9 @@ def main() -> None:
 def _batch(configuration: Configuration, n_segments: int) -> Batch:
     """Noise."""
     n_stems, n_samples = len(configuration.instrument_list), configuration.segment_samples
-    stems = torch.randn(n_stems, n_segments, configuration.n_channels, n_samples) / 10
-    segment = Segment((0,) * n_stems, (0,) * n_stems, n_samples, Change.none(n_stems))
+    shape = (n_stems, n_segments, configuration.n_channels, n_samples)
+    stems = np.random.default_rng(0).standard_normal(shape, dtype=np.float32) / np.float32(10)
+    segment = Segment((0,) * n_stems, (0,) * n_stems, n_samples, Transform.identity(n_stems))
     return Batch(stems.sum(0), stems, (segment,) * n_segments, ("noise",) * n_segments)
 
 

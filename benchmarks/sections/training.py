@@ -15,13 +15,12 @@ from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from spleeter.configuration import Configuration
-from spleeter.data.augmentation import Change
+from spleeter.data.augmentation import Transform
 from spleeter.data.batches import Batch, Segment
 from spleeter.dsp.stft import magnitudes, stft
 from spleeter.model.functions import build
 from spleeter.training.features import features
-from spleeter.training.process import denormals_flushed
-from spleeter.training.trainer import Trainer
+from spleeter.training.step import Trainer, flush_denormals
 from spleeter.utils.allocator import keep_all_memory
 
 _BATCH = 2
@@ -40,7 +39,7 @@ def run(setting: Setting) -> list[Table]:
     rounds = setting.options.n_rounds(5, 2)
     tell(f"training: {rounds} steps")
     batch = _batch(setting, configuration)
-    with denormals_flushed():
+    with flush_denormals():
         times = _times(setting, configuration, batch, rounds)
     rows = [_row(name, median(seconds), configuration) for name, seconds in times.items()]
     notes = [
@@ -67,12 +66,12 @@ def _times(setting: Setting, configuration: Configuration, batch: Batch, rounds:
 
 
 def _batch(setting: Setting, configuration: Configuration) -> Batch:
-    """Segments of music, one after the other; the song itself is the first stem, and turned round the second."""
+    """Segments of music, one after the other; the song itself is the first stem, reversed in time the second."""
     n_samples = configuration.segment_samples
     waveform = setting.songs.waveform(_BATCH * n_samples / configuration.sample_rate + 1)[: _BATCH * n_samples]
-    song = torch.from_numpy(waveform).reshape(_BATCH, n_samples, 2).transpose(1, 2).contiguous()
-    stems = torch.stack([song, song.flip(-1)]) / 2
-    segment = Segment((0, 0), (0, 0), n_samples, Change.none(2))
+    song = np.ascontiguousarray(waveform.reshape(_BATCH, n_samples, 2).swapaxes(1, 2))  # (batch, channels, samples)
+    stems = np.stack([song, song[..., ::-1]]) / np.float32(2)
+    segment = Segment((0, 0), (0, 0), n_samples, Transform.identity(2))
     return Batch(stems.sum(0), stems, (segment,) * _BATCH, ("music",) * _BATCH)
 
 
@@ -92,7 +91,7 @@ def _row(name: str, seconds: float, configuration: Configuration) -> Row:
 
 def _kept(batch: Batch, configuration: Configuration) -> list[Row]:
     """Size and error of a stem's sound and spectra."""
-    sound = batch.stems[0, 0]
+    sound = torch.from_numpy(batch.stems[0, 0])
     true = _magnitudes(sound, configuration)
     in_16_bits = (sound * 2**15).round().clamp(-(2**15), 2**15 - 1) / 2**15
     forms = {

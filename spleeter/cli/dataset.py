@@ -18,9 +18,9 @@ from spleeter.utils.names import display_name
 if TYPE_CHECKING:
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
-    from spleeter.data.inspection import Inspected
+    from spleeter.data.inspection import InspectedSong
     from spleeter.data.problems import Problem
-    from spleeter.data.song_list import Song
+    from spleeter.data.song_list import ListedSong
 
 app = Typer(no_args_is_help=True, help="Make and check the lists of songs that models are trained with.")
 
@@ -79,13 +79,13 @@ def make(
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
     from spleeter.data.problems import Severity
-    from spleeter.data.song_list import as_csv, from_tracks, write
+    from spleeter.data.song_list import song_list_csv, songs_from_tracks, write_song_list
     from spleeter.data.tracks import find_tracks
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
-        songs, problems = from_tracks(
+        songs, problems = songs_from_tracks(
             find_tracks(folder, subset, configuration.instrument_list, "train"), configuration
         )
         held_out = _held_out(songs, validation or [])
@@ -94,15 +94,15 @@ def make(
                 raise BadParameter(f"{display_name(path)} exists: give another name, or --force")
             if not path.parent.is_dir():
                 raise BadParameter(f"there is no folder {display_name(path.parent)} for {display_name(path.name)}")
-            as_csv(path, songs, configuration)  # to fail now rather than when all is decoded
+            song_list_csv(path, songs, configuration)  # to fail now rather than when all is decoded
     found = _inspected(songs, configuration, audio_adapter)
     problems += [problem for each in found for problem in each.problems]
-    good = [each.listed for each in found if each.listed is not None]
+    good = [each.measured for each in found if each.measured is not None]
     _tell(problems)
     training = [song for song in good if song.name not in held_out]
     for path, part in ((output, training), (validation_output, [song for song in good if song.name in held_out])):
         if part:
-            write(path, part, configuration)
+            write_song_list(path, part, configuration)
             echo(f"{display_name(path)}: {_summary(part)}")
     if not training or any(problem.severity is not Severity.WARNING for problem in problems):
         raise Exit(1)
@@ -130,31 +130,31 @@ def check(
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
+    from spleeter.data.dataset import splits_of
     from spleeter.data.inspection import shared_songs
-    from spleeter.data.lists import lists_of
-    from spleeter.data.song_list import read
+    from spleeter.data.song_list import read_song_list
 
     with wrong_usage():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
         if not lists and configuration.train_csv is None:
             raise BadParameter("give the lists of songs, or a configuration (-p) that names them")
-        lists = lists or [each.csv for each in lists_of(configuration)]
+        lists = lists or [each.csv for each in splits_of(configuration)]
     problems: list[Problem] = []
     usable = []
     for path in lists:
-        songs, wrong = read(path, configuration, data)
+        songs, wrong = read_song_list(path, configuration, data)
         found = _inspected(songs, configuration, audio_adapter)
         problems += wrong + [problem for each in found for problem in each.problems]
         usable.append([(each.song, each.inspection) for each in found if each.inspection is not None])
-        good = [each.listed for each in found if each.listed is not None]
+        good = [each.measured for each in found if each.measured is not None]
         echo(f"{display_name(path)}: {_summary(good)}, fit for use")
     problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
     if _tell(problems) or not all(usable):
         raise Exit(1)
 
 
-def _held_out(songs: list[Song], asked: list[str]) -> set[str]:
+def _held_out(songs: list[ListedSong], asked: list[str]) -> set[str]:
     """The names of the songs to validate on: those that are named, or as many as a number says, evenly spread."""
     names = [song.name for song in songs]
     if len(asked) == 1 and asked[0].isdecimal() and asked[0] not in names:
@@ -167,8 +167,8 @@ def _held_out(songs: list[Song], asked: list[str]) -> set[str]:
     return set(asked)
 
 
-def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAdapter) -> list[Inspected]:
-    from spleeter.data.inspection import inspect_all
+def _inspected(songs: list[ListedSong], configuration: Configuration, adapter: AudioAdapter) -> list[InspectedSong]:
+    from spleeter.data.inspection import inspect_songs
 
     interruption = Interruption("nothing was written")
     with interruption, counting("songs", len(songs)) as tell:
@@ -177,18 +177,18 @@ def _inspected(songs: list[Song], configuration: Configuration, adapter: AudioAd
             interruption.check()
             tell(done)
 
-        return inspect_all(songs, configuration, adapter, progress)
+        return inspect_songs(songs, configuration, adapter, progress)
 
 
 def _tell(problems: list[Problem]) -> bool:
     """Tell of problems; whether there are errors among them."""
-    from spleeter.data.problems import tell
+    from spleeter.data.problems import log_problems
 
-    if errors := tell(problems):
+    if errors := log_problems(problems):
         logger.error("%d problem%s in all", errors, "" if errors == 1 else "s")
     return errors > 0
 
 
-def _summary(songs: list[Song]) -> str:
+def _summary(songs: list[ListedSong]) -> str:
     minutes = sum(song.duration or 0 for song in songs) / 60
     return f"{len(songs)} song{'' if len(songs) == 1 else 's'}, {minutes:.1f} minutes"

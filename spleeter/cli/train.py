@@ -88,7 +88,7 @@ def train(
             start_from=start_from,
             device=device,
             precision=precision,
-            n_parts=parts,
+            n_micro_batches=parts,
             skip_bad=skip_bad,
             watcher=progress,
         )

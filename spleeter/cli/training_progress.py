@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from spleeter.cli.console import console
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress import counting
-from spleeter.training.watcher import StepReport, Watcher
+from spleeter.training.monitoring.progress import StepReport, Watcher
 from spleeter.utils.logging import logger
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""From a configuration to the excerpts that it trains and validates on, if its songs are fit for it."""
+"""A configuration -> the excerpts that it trains and validates on, after all its songs were inspected."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,93 +11,118 @@ from tempfile import TemporaryDirectory
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
-from spleeter.data.batches import Excerpts
-from spleeter.data.excerpts import ExcerptCache, SongExcerpts
-from spleeter.data.inspection import Inspection, shared_songs
-from spleeter.data.lists import SongList, lists_of
-from spleeter.data.problems import Problem, tell, usable
-from spleeter.data.song_list import Song, read
+from spleeter.data.batches import SegmentSampler
+from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
+from spleeter.data.inspection import shared_songs
+from spleeter.data.problems import Severity, log_problems
+from spleeter.data.song_list import read_song_list
 from spleeter.errors import DatasetError
-from spleeter.training.watcher import Watcher
+from spleeter.utils.logging import logger
+
+__all__ = ["DataSet", "Split", "open_dataset", "splits_of"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training or the validation songs of a configuration.
+
+    Args:
+        name: "training songs" or "validation songs".
+        csv: the list of them.
+        cache: folder that their excerpts are kept in; None for a temporary one.
+        cut: the excerpts that are cut out of each song.
+    """
+
+    name: str
+    csv: Path
+    cache: Path | None
+    cut: Cut
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What is trained and validated on.
+    """The excerpts of a training: never empty; validation is None if the configuration has no validation songs."""
 
-    Args:
-        training: never empty.
-        validation: None if there is none.
+    training: SegmentSampler
+    validation: SegmentSampler | None
+
+
+def splits_of(configuration: Configuration) -> list[Split]:
+    """The training songs and, if there are any, the validation songs that a configuration names.
+
+    Raises:
+        DatasetError: if it names no training songs, one folder for both caches, or excerpts shorter than a segment.
     """
+    if configuration.train_csv is None:
+        raise DatasetError("the configuration has no train_csv: name the list of songs to train on")
+    caches = [
+        Path(cache) if cache else None for cache in (configuration.training_cache, configuration.validation_cache)
+    ]
+    cut = Cut.for_training(configuration)
+    training = Split("training songs", Path(configuration.train_csv), caches[0], cut)
+    if configuration.validation_csv is None:
+        logger.warning("the configuration has no validation_csv: the last weights will be kept, not the best")
+        return [training]
+    if caches[0] and caches[1] and caches[0].resolve() == caches[1].resolve():
+        raise DatasetError("training_cache and validation_cache are the same folder: give each its own")
+    cut = Cut.for_validation(configuration)
+    return [training, Split("validation songs", Path(configuration.validation_csv), caches[1], cut)]
 
-    training: Excerpts
-    validation: Excerpts | None
 
-
-def prepare(
+@contextmanager
+def open_dataset(
     configuration: Configuration,
-    stack: ExitStack,
-    data: Path | None,
-    adapter: AudioAdapter | None,
-    skip_bad: bool,
-    n_processes: int,
-    watcher: Watcher,
-) -> DataSet:
-    """Have all songs inspected and their excerpts at hand. Everything that is wrong is logged, before it fails.
+    *,
+    data: Path | None = None,
+    adapter: AudioAdapter | None = None,
+    skip_bad: bool = False,
+    n_processes: int = 1,
+    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Iterator[DataSet]:
+    """Inspect all songs and cache their excerpts, for use within this context. All problems are logged.
 
     Args:
         configuration: names the lists of songs and the caches.
-        stack: closes what is not to be kept: excerpts without a cache.
-        data: folder that the paths in the lists are below; None for the lists' own.
-        adapter: reads sound files; None takes the default.
+        data: folder that the paths in the lists are relative to; None for the folder of each list.
+        adapter: reads audio files; None takes the default.
         skip_bad: leave out songs with problems, rather than fail.
         n_processes: that train together, and share the caches.
-        watcher: is told how far it is.
+        progress: called with a split's name, its songs that are done, and all its songs; may raise to stop.
 
     Raises:
         DatasetError: if there is no list, songs have problems, none is left, or a cache cannot be written.
     """
-    lists = lists_of(configuration)
-    if n_processes > 1 and not all(each.cache for each in lists):
+    splits = splits_of(configuration)
+    if n_processes > 1 and not all(split.cache for split in splits):
         raise DatasetError("several processes share the excerpts: set training_cache and validation_cache")
-    read_lists = [read(each.csv, configuration, data) for each in lists]
-    problems = [problem for _, found in read_lists for problem in found]
-    made = []
-    for each, (songs, _) in zip(lists, read_lists, strict=True):
-        excerpts, found = _build(each, songs, configuration, stack, adapter, watcher)
-        made.append(excerpts)
-        problems += found
-    training, validation = made[0], made[1] if len(made) > 1 else []
-    problems += shared_songs(_inspected(training), _inspected(validation))
-    if (n_errors := tell(problems)) and not skip_bad:
-        raise DatasetError(f"{n_errors} problems, listed above: mend them, or leave those songs out (--skip_bad)")
-    good = usable((song.song.place for song in training), problems)
-    return _data_set(configuration, [song for song in training if song.song.place in good], validation)
+    listed = [read_song_list(split.csv, configuration, data) for split in splits]
+    problems = [problem for _, found in listed for problem in found]
+    excerpts: list[list[SongExcerpts]] = []
+    with ExitStack() as stack:
+        for split, (songs, _) in zip(splits, listed, strict=True):
+            if not songs:
+                excerpts.append([])
+                continue
+            folder = split.cache or Path(stack.enter_context(TemporaryDirectory(prefix="spleeter-")))
+            cache = ExcerptCache(folder, split.cut, configuration, adapter)
+            made, found = cache.build(songs, partial(progress, split.name))
+            excerpts.append(made)
+            problems += found
+        training, validation = excerpts[0], excerpts[1] if len(excerpts) > 1 else []
+        inspected = [[(song.song, song.inspection) for song in songs] for songs in (training, validation)]
+        problems += shared_songs(*inspected)
+        if (n_errors := log_problems(problems)) and not skip_bad:
+            number = "1 problem" if n_errors == 1 else f"{n_errors} problems"
+            raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
+        bad = {problem.place for problem in problems if problem.severity is not Severity.WARNING}
+        yield _dataset(configuration, [song for song in training if song.song.place not in bad], validation)
 
 
-def _build(
-    listed: SongList,
-    songs: list[Song],
-    configuration: Configuration,
-    stack: ExitStack,
-    adapter: AudioAdapter | None,
-    watcher: Watcher,
-) -> tuple[list[SongExcerpts], list[Problem]]:
-    """Excerpts of the songs of a list; in a temporary folder if the configuration names no cache."""
-    if not songs:
-        return [], []
-    folder = listed.cache or stack.enter_context(TemporaryDirectory(prefix="spleeter-"))
-    cache = ExcerptCache(Path(folder), listed.cut, configuration, adapter)
-    return cache.build(songs, partial(watcher.preparing, listed.name))
-
-
-def _inspected(songs: list[SongExcerpts]) -> list[tuple[Song, Inspection]]:
-    return [(song.song, song.inspection) for song in songs]
-
-
-def _data_set(configuration: Configuration, training: list[SongExcerpts], validation: list[SongExcerpts]) -> DataSet:
+def _dataset(configuration: Configuration, training: list[SongExcerpts], validation: list[SongExcerpts]) -> DataSet:
     if not training:
         raise DatasetError(f"{configuration.train_csv}: no song is left to train on")
-    if configuration.validation_csv is not None and not validation:
+    if configuration.validation_csv is None:
+        return DataSet(SegmentSampler(training, configuration), None)
+    if not validation:
         raise DatasetError(f"{configuration.validation_csv}: no song is left to validate on")
-    return DataSet(Excerpts(training, configuration), Excerpts(validation, configuration) if validation else None)
+    return DataSet(SegmentSampler(training, configuration), SegmentSampler(validation, configuration))

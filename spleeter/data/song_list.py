@@ -3,8 +3,8 @@
     mix_path,vocals_path,accompaniment_path,duration
     Sodium/mix.wav,Sodium/vocals.wav,Sodium/drums.wav|Sodium/bass.wav|Sodium/other.wav,263.4
 
-It is the original's format. Added to it: a cell may hold several files, whose sum it is; a file may end in the number
-of a sound stream, `song.stem.mp4#4`; the mixture may be missing, and is then the sum of the stems; so may the
+The format is the original's, extended: a cell may hold several files, whose sum is meant; a file may end in the
+number of an audio stream, `song.stem.mp4#4`; the mixture may be missing, and is then the sum of the stems; so may the
 duration.
 """
 
@@ -21,42 +21,49 @@ from pathlib import Path
 
 from spleeter.configuration import Configuration
 from spleeter.data.problems import Problem, Severity
-from spleeter.data.tracks import Sound, Track
+from spleeter.data.tracks import AudioSource, Track
 from spleeter.errors import DatasetError, EncodeError
 from spleeter.utils.names import display_name
 from spleeter.utils.whole_file import write_whole
+
+__all__ = ["ListedSong", "read_song_list", "song_list_csv", "songs_from_tracks", "write_song_list"]
 
 _SEPARATOR, _STREAM_MARK = "|", "#"
 _DURATION = "duration"
 
 
 @dataclass(frozen=True)
-class Song:
+class ListedSong:
     """A song of a data set.
 
     Args:
         name: for messages; the folder or file that its stems lie in.
         place: where it is listed, such as "train.csv, line 7 (Sodium)".
-        sounds: of each instrument, and of the mixture if it has files of its own; several are to be summed.
+        sources: of each instrument, and of the mixture if it has files of its own; several are to be summed.
         duration: in seconds, as listed; None if it is not.
     """
 
     name: str
     place: str
-    sounds: Mapping[str, tuple[Sound, ...]]
+    sources: Mapping[str, tuple[AudioSource, ...]]
     duration: float | None
 
 
-def read(list_csv: Path, configuration: Configuration, data: Path | None = None) -> tuple[list[Song], list[Problem]]:
-    """Read a list of songs, and check all that can be without opening their files.
+# Reading lists.
+
+
+def read_song_list(
+    list_csv: Path, configuration: Configuration, data: Path | None = None
+) -> tuple[list[ListedSong], list[Problem]]:
+    """Read a list of songs, and check all that can be checked without opening their files.
 
     Args:
         list_csv: in UTF-8.
         configuration: names the mixture and the instruments, and so the columns.
-        data: folder that relative paths are below; None for the folder of the list.
+        data: folder that relative paths start from; None for the folder of the list.
 
     Returns:
-        The songs in which nothing is wrong, and all that is wrong with the others, or with the list.
+        The songs without problems, and the problems of the others, or of the list.
     """
     name = display_name(list_csv)
     try:
@@ -80,8 +87,8 @@ def read(list_csv: Path, configuration: Configuration, data: Path | None = None)
 
 def _songs(
     name: str, header: list[str], numbered: list[tuple[int, list[str]]], configuration: Configuration, folder: Path
-) -> tuple[list[Song], list[Problem]]:
-    songs: list[Song] = []
+) -> tuple[list[ListedSong], list[Problem]]:
+    songs: list[ListedSong] = []
     problems: list[Problem] = []
     first_of: dict[object, str] = {}
     for line, row in numbered:
@@ -90,7 +97,7 @@ def _songs(
             problems.append(_error(place, f"has {len(row)} cells, but the header {len(header)}"))
             continue
         song, found = _song(place, dict(zip(header, row, strict=True)), configuration, folder)
-        files = tuple(song.sounds.get(instrument) for instrument in configuration.instrument_list)
+        files = tuple(song.sources.get(instrument) for instrument in configuration.instrument_list)
         if not found and (first := first_of.setdefault(files, song.place)) != song.place:
             found.append(_error(song.place, f"is the same song as {first}"))
         problems += found
@@ -114,60 +121,61 @@ def _header_problems(name: str, header: Sequence[str], configuration: Configurat
 
 def _song(
     place: str, cells: Mapping[str, str], configuration: Configuration, folder: Path
-) -> tuple[Song, list[Problem]]:
-    """The song of a line, and what is wrong with the line."""
+) -> tuple[ListedSong, list[Problem]]:
+    """The song of a line, and the problems of the line."""
     names = [*configuration.instrument_list, configuration.mix_name]
     texts = {name: cells.get(_column(name), "").strip() for name in names}
-    sounds = {name: tuple(_sounds(text, folder)) for name, text in texts.items() if text and text.lower() != "nan"}
-    song_name = _name(sounds.values())
+    sources = {name: tuple(_sources(text, folder)) for name, text in texts.items() if text and text.lower() != "nan"}
+    song_name = _name(sources.values())
     place = f"{place} ({display_name(song_name)})" if song_name else place
-    complaints = [f"has no {_column(name)}" for name in configuration.instrument_list if name not in sounds]
-    complaints += [complaint for name, parts in sounds.items() for complaint in _file_complaints(name, parts)]
-    complaints += _shared_files(sounds, configuration)
+    complaints = [f"has no {_column(name)}" for name in configuration.instrument_list if name not in sources]
+    complaints += [complaint for name, files in sources.items() for complaint in _file_complaints(name, files)]
+    complaints += _shared_files(sources, configuration)
     duration = None
     try:
         duration = _duration(cells.get(_DURATION, "").strip())
     except ValueError as error:
         complaints.append(str(error))
-    return Song(song_name, place, sounds, duration), [_error(place, complaint) for complaint in complaints]
+    return ListedSong(song_name, place, sources, duration), [_error(place, complaint) for complaint in complaints]
 
 
 def _column(name: str) -> str:
     return f"{name}_path"
 
 
-def _sounds(text: str, folder: Path) -> Iterator[Sound]:
+def _sources(text: str, folder: Path) -> Iterator[AudioSource]:
     """The files that a cell names."""
-    for part in filter(None, map(str.strip, text.split(_SEPARATOR))):
-        path, mark, number = part.rpartition(_STREAM_MARK)
-        if mark and number.isdecimal() and not os.path.lexists(folder / part):
-            yield Sound(folder / path, int(number))
+    for name in filter(None, map(str.strip, text.split(_SEPARATOR))):
+        path, mark, number = name.rpartition(_STREAM_MARK)
+        if mark and number.isdecimal() and not os.path.lexists(folder / name):
+            yield AudioSource(folder / path, int(number))
         else:
-            yield Sound(folder / part)
+            yield AudioSource(folder / name)
 
 
-def _file_complaints(name: str, parts: Iterable[Sound]) -> Iterator[str]:
-    for part in parts:
-        shown = display_name(part.path)
+def _file_complaints(name: str, files: Iterable[AudioSource]) -> Iterator[str]:
+    for file in files:
+        shown = display_name(file.path)
         try:
-            if part.path.is_dir():
+            if file.path.is_dir():
                 yield f"{_column(name)} is a folder, {shown}"
-            elif not part.path.exists():
+            elif not file.path.exists():
                 yield f"{_column(name)}: there is no file {shown}"
         except (OSError, ValueError) as error:
             yield f"{_column(name)}: {shown} cannot be a file ({error})"
 
 
-def _shared_files(sounds: Mapping[str, tuple[Sound, ...]], configuration: Configuration) -> Iterator[str]:
-    """Complaints of files that are given for two stems."""
-    owner: dict[Sound, str] = {}
+def _shared_files(sources: Mapping[str, tuple[AudioSource, ...]], configuration: Configuration) -> Iterator[str]:
+    """Complaints about files that are given for two stems."""
+    owner: dict[AudioSource, str] = {}
     for name in configuration.instrument_list:
-        for part in sounds.get(name, ()):
-            if (first := owner.setdefault(part, name)) != name:
-                yield f"{first} and {name} are the same file, {display_name(part.path)}"
+        for file in sources.get(name, ()):
+            if (first := owner.setdefault(file, name)) != name:
+                yield f"{first} and {name} are the same file, {display_name(file.path)}"
 
 
 def _duration(text: str) -> float | None:
+    """Seconds; None for an empty cell. Raises ValueError, with a message for a person."""
     if not text:
         return None
     try:
@@ -179,9 +187,9 @@ def _duration(text: str) -> float | None:
     return duration
 
 
-def _name(sounds: Iterable[Sequence[Sound]]) -> str:
-    """What to call a song: its file, or the folder of its files if they differ."""
-    paths = list(dict.fromkeys(part.path for parts in sounds for part in parts))
+def _name(sources: Iterable[Sequence[AudioSource]]) -> str:
+    """The name of a song: its file's, or that of the folder of its files if they differ."""
+    paths = list(dict.fromkeys(file.path for files in sources for file in files))
     if not paths:
         return ""
     if len(paths) == 1 or paths[0].parent.name == "":
@@ -189,15 +197,17 @@ def _name(sounds: Iterable[Sequence[Sound]]) -> str:
     return paths[0].parent.name if paths[0].parent == paths[1].parent else paths[0].stem
 
 
-def _error(place: str, what: str) -> Problem:
-    return Problem(Severity.ERROR, place, what)
+def _error(place: str, message: str) -> Problem:
+    return Problem(Severity.ERROR, place, message)
 
 
 # Making lists.
 
 
-def from_tracks(tracks: Iterable[Track], configuration: Configuration) -> tuple[list[Song], list[Problem]]:
-    """The songs that tracks with stems are; an accompaniment is the sum of all stems but the vocals.
+def songs_from_tracks(
+    tracks: Iterable[Track], configuration: Configuration
+) -> tuple[list[ListedSong], list[Problem]]:
+    """Tracks with stems -> songs of a model's instruments; an accompaniment is the sum of all stems but the vocals.
 
     Returns:
         The songs, and the tracks that lack an instrument as problems.
@@ -205,54 +215,54 @@ def from_tracks(tracks: Iterable[Track], configuration: Configuration) -> tuple[
     songs, problems = [], []
     for track in tracks:
         place = display_name(track.name)
-        parts = {name: track.parts(name) for name in configuration.instrument_list}
-        if missing := [name for name, found in parts.items() if not found]:
+        components = {name: track.components(name) for name in configuration.instrument_list}
+        if missing := [name for name, found in components.items() if not found]:
             problems.append(Problem(Severity.DISCARDED, place, f"has no {', '.join(missing)}"))
             continue
-        sounds = {name: tuple(track.stems[part] for part in found) for name, found in parts.items()}
-        if mixture := _mixture(track, {part for found in parts.values() for part in found}):
-            sounds[configuration.mix_name] = mixture
-        songs.append(Song(track.name, place, sounds, None))
+        sources = {name: tuple(track.stems[stem] for stem in found) for name, found in components.items()}
+        if mixture := _mixture(track, {stem for found in components.values() for stem in found}):
+            sources[configuration.mix_name] = mixture
+        songs.append(ListedSong(track.name, place, sources, None))
     return songs, problems
 
 
-def _mixture(track: Track, used: set[str]) -> tuple[Sound, ...]:
+def _mixture(track: Track, used: set[str]) -> tuple[AudioSource, ...]:
     """The files of a track's mixture; none if it is the sum of the stems that are used."""
     if track.mixture is not None:
         return (track.mixture,)
-    return () if used == set(track.layers) else tuple(track.stems[name] for name in track.layers)
+    names = track.mixture_components
+    return () if used == set(names) else tuple(track.stems[name] for name in names)
 
 
-def write(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -> None:
+def write_song_list(list_csv: Path, songs: Iterable[ListedSong], configuration: Configuration) -> None:
     """Write a list of songs, whole or not at all; paths below its folder are written relative to it.
 
     Raises:
         DatasetError: if a path cannot be in a list.
         EncodeError: if it cannot be written.
     """
-    write_whole(list_csv, as_csv(list_csv, songs, configuration).encode(), EncodeError)
+    write_whole(list_csv, song_list_csv(list_csv, songs, configuration).encode(), EncodeError)
 
 
-def as_csv(list_csv: Path, songs: Iterable[Song], configuration: Configuration) -> str:
+def song_list_csv(list_csv: Path, songs: Iterable[ListedSong], configuration: Configuration) -> str:
     """The text of a list of songs that is to lie at a path. Raises DatasetError if a path cannot be in a list."""
     songs, names = list(songs), [configuration.mix_name, *configuration.instrument_list]
-    names = [name for name in names if any(name in song.sounds for song in songs)]
+    names = [name for name in names if any(name in song.sources for song in songs)]
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow([*map(_column, names), _DURATION])
     for song in songs:
-        cells = [_cell(song.sounds.get(name, ()), list_csv.parent) for name in names]
+        cells = [
+            _SEPARATOR.join(_file_text(source, list_csv.parent) for source in song.sources.get(name, ()))
+            for name in names
+        ]
         rows.writerow([*cells, "" if song.duration is None else f"{song.duration:.3f}"])
     return text.getvalue()
 
 
-def _cell(parts: Iterable[Sound], folder: Path) -> str:
-    return _SEPARATOR.join(_text(part, folder) for part in parts)
-
-
-def _text(sound: Sound, folder: Path) -> str:
-    path, base = sound.path.resolve(), folder.resolve()
+def _file_text(source: AudioSource, folder: Path) -> str:
+    path, base = source.path.resolve(), folder.resolve()
     text = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
     if _SEPARATOR in text:
-        raise DatasetError(f"{display_name(sound.path)}: a list of songs cannot hold a path with {_SEPARATOR!r}")
-    return text if sound.stream is None else f"{text}{_STREAM_MARK}{sound.stream}"
+        raise DatasetError(f"{display_name(source.path)}: a list of songs cannot hold a path with {_SEPARATOR!r}")
+    return text if source.stream is None else f"{text}{_STREAM_MARK}{source.stream}"

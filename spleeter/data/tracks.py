@@ -1,8 +1,8 @@
-"""Tracks whose stems are known: where they lie, and their sound."""
+"""Tracks with their true stems: where their files are, and their waveforms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,31 +18,43 @@ from spleeter.types import Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, is_file_name_part
 
+__all__ = [
+    "ACCOMPANIMENT",
+    "DEFAULT_SUBSET",
+    "MIXTURE",
+    "VOCALS",
+    "AudioSource",
+    "Track",
+    "TrackAudio",
+    "find_tracks",
+    "load_track",
+]
+
 DEFAULT_SUBSET = "test"
-"""The subset that is scored where there is one, and the name of tracks that lie in none: museval looks for it."""
+"""The subset that is evaluated where there is one, and that of tracks that lie in none: museval looks for it."""
 
 MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
 
-_NATURAL_STEMS = frozenset({MIXTURE, VOCALS, ACCOMPANIMENT})
-"""A folder with one of these is a track, whatever is to be scored; an album of songs has none."""
+_TRACK_MARKERS = frozenset({MIXTURE, VOCALS, ACCOMPANIMENT})
+"""A folder with a file of one of these names is a track, whatever is to be evaluated; an album of songs has none."""
 
 _MUSDB_ENDING = ".stem.mp4"
 _MUSDB_STREAMS = (MIXTURE, "drums", "bass", "other", VOCALS)
-"""What the sound streams of a musdb18 file hold, in order (Rafii et al., "MUSDB18", 2017)."""
+"""The audio streams of a musdb18 file, in order (Rafii et al., "MUSDB18", 2017)."""
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A file, or one of its sound streams, counted from 0."""
+class AudioSource:
+    """An audio file, or one of its audio streams, counted from 0."""
 
     path: Path
     stream: int | None = None
 
-    def adapter(self, usual: AudioAdapter) -> AudioAdapter:
-        """What reads it: the usual adapter, or the default one's class if it is one of several streams."""
-        return usual if self.stream is None else PyAVAudioAdapter(self.stream)
+    def adapter(self, default: AudioAdapter) -> AudioAdapter:
+        """The adapter that reads it: the default, or for a stream of a file PyAV's."""
+        return default if self.stream is None else PyAVAudioAdapter(self.stream)
 
 
 @dataclass(frozen=True)
@@ -53,18 +65,18 @@ class Track:
         name: of the track.
         subset: it belongs to, such as "test".
         path: its file or folder.
-        stems: name -> where its sound is.
-        mixture: where the song itself is; None if it is the sum of the stems.
+        stems: name -> its audio.
+        mixture: the audio of the song itself; None if it is the sum of the stems.
     """
 
     name: str
     subset: str
     path: Path
-    stems: Mapping[str, Sound]
-    mixture: Sound | None
+    stems: Mapping[str, AudioSource]
+    mixture: AudioSource | None
 
-    def parts(self, instrument: str) -> tuple[str, ...]:
-        """The stems whose sum a model's instrument is to be: itself, or for the accompaniment all but the vocals.
+    def components(self, instrument: str) -> tuple[str, ...]:
+        """The stems whose sum is the truth for a model's instrument: itself; all but the vocals for an accompaniment.
 
         Empty if the track does not have it.
         """
@@ -73,19 +85,19 @@ class Track:
         return tuple(name for name in self.stems if name != VOCALS) if instrument == ACCOMPANIMENT else ()
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """The stems whose sum is the mixture: an accompaniment beside the stems it consists of does not count."""
-        parts = [name for name in self.stems if name not in (VOCALS, ACCOMPANIMENT)]
-        return tuple(name for name in self.stems if name != ACCOMPANIMENT) if parts else tuple(self.stems)
+    def mixture_components(self) -> tuple[str, ...]:
+        """The stems whose sum is the mixture: without an accompaniment beside the stems that it consists of."""
+        accompanying = [name for name in self.stems if name not in (VOCALS, ACCOMPANIMENT)]
+        return tuple(name for name in self.stems if name != ACCOMPANIMENT) if accompanying else tuple(self.stems)
 
 
 @dataclass(frozen=True)
-class TrackSound:
-    """The sound of a track at one sample rate.
+class TrackAudio:
+    """The waveforms of a track at one sample rate.
 
     Args:
-        mixture: (samples, channels).
-        references: float32 (instruments, samples, channels).
+        mixture: float32 (samples, channels).
+        references: the true stems, float32 (instruments, samples, channels).
     """
 
     mixture: Waveform
@@ -93,35 +105,35 @@ class TrackSound:
 
 
 def find_tracks(
-    root: Path, subset: str | None = None, instruments: Iterable[str] = (), usual_subset: str = DEFAULT_SUBSET
+    root: Path, subset: str | None = None, instruments: Iterable[str] = (), default_subset: str = DEFAULT_SUBSET
 ) -> list[Track]:
     """List the tracks of a data set, sorted by name.
 
-    A track is a musdb18 file (`*.stem.mp4`, of five streams), or a folder that holds one sound file per stem, named
-    after it, and perhaps one named `mixture`. Tracks lie in `root`, or in a folder of it for each subset.
+    A track is a musdb18 file (`*.stem.mp4`, of five streams), or a folder that holds one audio file for each stem,
+    named after it, and perhaps one named `mixture`. Tracks lie in `root`, or in a folder of it for each subset.
 
     Args:
         root: the data set's folder.
-        subset: the folder in it to take; None takes the usual one if there are tracks in it, else those in `root`.
-        instruments: that are to be scored. Only a folder with one of them, or with a mixture, vocals or an
-            accompaniment, is a track.
-        usual_subset: the name of that folder.
+        subset: the folder in it to take; None takes the default one if there are tracks in it, else those in `root`.
+        instruments: to be evaluated. Only a folder with one of them, or with a mixture, vocals or an accompaniment,
+            is a track.
+        default_subset: the name of that folder.
 
     Raises:
         DatasetError: if there are none, or a stem or a track is there twice.
     """
-    telling = _NATURAL_STEMS.union(instruments)
+    markers = _TRACK_MARKERS.union(instruments)
     if not root.is_dir():
         raise DatasetError(f"there is no folder {display_name(root)}")
     if subset is not None and not is_file_name_part(subset):
         raise DatasetError(f"a subset is the name of a folder in {display_name(root)}, not {subset!r}")
-    name = subset or usual_subset
+    name = subset or default_subset
     folder = root / name
     try:
-        tracks = list(_tracks_in(folder, name, telling)) if folder.is_dir() else []
+        tracks = list(_tracks_in(folder, name, markers)) if folder.is_dir() else []
         if not tracks and subset is None:
-            folder, tracks = root, list(_tracks_in(root, name, telling))
-        subsets = [] if tracks else _subsets(root, telling)
+            folder, tracks = root, list(_tracks_in(root, name, markers))
+        subsets = [] if tracks else _subsets(root, markers)
     except OSError as error:
         raise DatasetError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
     if subsets:
@@ -133,17 +145,17 @@ def find_tracks(
     if not tracks:
         raise DatasetError(
             f"no tracks with stems in {display_name(folder)}: a track is a musdb18 file (NAME.stem.mp4) or a folder "
-            "with a sound file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset "
-            f"({usual_subset}/NAME)"
+            "with an audio file for each stem (NAME/vocals.wav ...), in that folder or in one for a subset "
+            f"({default_subset}/NAME)"
         )
     _check_names(folder, tracks)
     return tracks
 
 
-def _subsets(root: Path, telling: AbstractSet[str]) -> list[str]:
+def _subsets(root: Path, markers: AbstractSet[str]) -> list[str]:
     """The names of the folders in which there are tracks."""
     folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    return [folder.name for folder in folders if any(_tracks_in(folder, folder.name, telling))]
+    return [folder.name for folder in folders if any(_tracks_in(folder, folder.name, markers))]
 
 
 def _check_names(folder: Path, tracks: Iterable[Track]) -> None:
@@ -157,93 +169,87 @@ def _check_names(folder: Path, tracks: Iterable[Track]) -> None:
             )
 
 
-def _tracks_in(folder: Path, subset: str, telling: AbstractSet[str]) -> Iterator[Track]:
-    """The tracks of a folder; a folder in it is one only if it holds a sound with one of the names `telling` so."""
+def _tracks_in(folder: Path, subset: str, markers: AbstractSet[str]) -> Iterator[Track]:
+    """The tracks of a folder; a folder in it is one only if it holds a file that is named like one of the markers."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.name.endswith(_MUSDB_ENDING) and path.is_file():
-            mixture, *stems = (Sound(path, stream) for stream in range(len(_MUSDB_STREAMS)))
+            mixture, *stems = (AudioSource(path, stream) for stream in range(len(_MUSDB_STREAMS)))
             named = dict(zip(_MUSDB_STREAMS[1:], stems, strict=True))
             yield Track(path.name.removesuffix(_MUSDB_ENDING), subset, path, named, mixture)
-        elif path.is_dir() and (sounds := _sounds_in(path, telling)):
-            folder_mixture = sounds.pop(MIXTURE, None)
-            if sounds:
-                yield Track(path.name, subset, path, sounds, folder_mixture)
+        elif path.is_dir() and (sources := _sources_in(path, markers)):
+            folder_mixture = sources.pop(MIXTURE, None)
+            if sources:
+                yield Track(path.name, subset, path, sources, folder_mixture)
 
 
-def _sounds_in(folder: Path, telling: AbstractSet[str]) -> dict[str, Sound]:
-    """The sound files of a track's folder, by their names without the extension; none if it is no track's."""
+def _sources_in(folder: Path, markers: AbstractSet[str]) -> dict[str, AudioSource]:
+    """The audio files of a track's folder, by their names without the extension; none if it is not a track's."""
     paths = [path for path in sorted(folder.iterdir()) if _may_be_stem(path)]
-    if telling.isdisjoint(path.stem for path in paths):
+    if markers.isdisjoint(path.stem for path in paths):
         return {}
-    sounds: dict[str, Sound] = {}
+    sources: dict[str, AudioSource] = {}
     for path in paths:
-        if path.stem in sounds:
+        if path.stem in sources:
             raise DatasetError(
-                f"{display_name(folder)} holds {path.stem} twice, as {sounds[path.stem].path.name} and {path.name}; "
+                f"{display_name(folder)} holds {path.stem} twice, as {sources[path.stem].path.name} and {path.name}; "
                 "keep one of them"
             )
-        sounds[path.stem] = Sound(path)
-    return sounds
+        sources[path.stem] = AudioSource(path)
+    return sources
 
 
 def _may_be_stem(path: Path) -> bool:
-    """Whether it is a sound file, and not one of musdb18, which is a whole track."""
-    is_sound = path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.endswith(_MUSDB_ENDING)
-    return is_sound and not path.name.startswith(".") and path.is_file()
+    """Whether it is an audio file, and not one of musdb18, which is a whole track."""
+    is_audio = path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.endswith(_MUSDB_ENDING)
+    return is_audio and not path.name.startswith(".") and path.is_file()
 
 
 def load_track(
     track: Track, instruments: Iterable[str], sample_rate: int, n_channels: int, adapter: AudioAdapter | None = None
-) -> TrackSound:
-    """Read a track's mixture, and its true stems for some instruments.
+) -> TrackAudio:
+    """Load a track's mixture, and its true stems for some instruments.
 
-    Other sample rates are resampled, which the logger is told; mono is copied to as many channels as asked for. The
-    stems, not the mixture, are rounded to 16 bits, which those of musdb18 have anyway: what a lossy file is decoded
-    to holds nothing at the top of the spectrum, where BSS Eval's filters would be fitted to the decoder's rounding.
+    Other sample rates are resampled, which is logged; mono is copied to as many channels as asked for. The stems, not
+    the mixture, are rounded to 16 bits, which those of musdb18 have anyway: a decoded lossy file holds nothing at the
+    top of the spectrum, where BSS Eval's filters would be fitted to the decoder's rounding.
 
     Args:
-        instruments: of which the track has parts.
+        track: to load.
+        instruments: of which the track has components.
         sample_rate: in hertz.
         n_channels: of the result.
-        adapter: reads files; None takes the default, which reads the streams of musdb18 files always.
+        adapter: reads files; None takes the default. The streams of musdb18 files are always read by PyAV's.
 
     Raises:
         DecodeError: if one of its files cannot be read.
         DatasetError: if they differ in length.
     """
-    wanted = [track.parts(instrument) for instrument in instruments]
-    needed = {name for parts in wanted for name in parts} if track.mixture else set(track.stems)
-    places = {name: sound for name, sound in track.stems.items() if name in needed}
+    wanted = [track.components(instrument) for instrument in instruments]
+    needed = {name for names in wanted for name in names} if track.mixture else set(track.stems)
+    sources = {name: source for name, source in track.stems.items() if name in needed}
     if track.mixture:
-        places[MIXTURE] = track.mixture
-    reading = _reader(sample_rate, n_channels, adapter or AudioAdapter.default())
-    with ThreadPoolExecutor(thread_name_prefix="spleeter-stem") as threads:
-        waveforms = dict(zip(places, threads.map(reading, places.values()), strict=True))
-    _check_lengths(track, waveforms)
-    references = np.stack([_at_16_bits(_sum([waveforms[name] for name in parts])) for parts in wanted])
-    mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in track.layers])
-    return TrackSound(mixture, references)
+        sources[MIXTURE] = track.mixture
+    default = adapter or AudioAdapter.default()
 
-
-def _reader(sample_rate: int, n_channels: int, adapter: AudioAdapter) -> Callable[[Sound], Waveform]:
-    def read(sound: Sound) -> Waveform:
-        with sound.adapter(adapter).open(sound.path, sample_rate=sample_rate, n_channels=n_channels) as reader:
+    def load(source: AudioSource) -> Waveform:
+        with source.adapter(default).open(source.path, sample_rate=sample_rate, n_channels=n_channels) as reader:
             waveform = np.concatenate(list(reader.blocks()))
             if reader.source_sample_rate != sample_rate:
                 rates = reader.source_sample_rate, sample_rate
-                logger.info("%s: resampled from %d to %d Hz to be scored", display_name(sound.path), *rates)
+                logger.info("%s: resampled from %d to %d Hz to be scored", display_name(source.path), *rates)
         return waveform
 
-    return read
-
-
-def _check_lengths(track: Track, waveforms: Mapping[str, Waveform]) -> None:
+    with ThreadPoolExecutor(thread_name_prefix="spleeter-stem") as threads:
+        waveforms = dict(zip(sources, threads.map(load, sources.values()), strict=True))
     lengths = {name: len(waveform) for name, waveform in waveforms.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise DatasetError(f"{display_name(track.path)}: they differ in length: {told} samples; cut them alike")
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise DatasetError(f"{display_name(track.path)}: they differ in length: {listed} samples; cut them alike")
+    references = np.stack([_at_16_bits(_sum([waveforms[name] for name in names])) for names in wanted])
+    mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in track.mixture_components])
+    return TrackAudio(mixture, references)
 
 
 def _at_16_bits(waveform: Waveform) -> Waveform:

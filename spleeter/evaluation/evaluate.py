@@ -148,7 +148,7 @@ def run(
 
 
 def _instruments(track: Track, method: Method) -> tuple[str, ...]:
-    return tuple(name for name in method.separator.instruments if track.parts(name))
+    return tuple(name for name in method.separator.instruments if track.components(name))
 
 
 def _check_method(method: Method, jobs: Sequence[Job]) -> None:

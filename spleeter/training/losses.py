@@ -1,10 +1,12 @@
-"""How far estimates are from the truth: mean absolute differences of magnitudes, stem by stem."""
+"""The losses: mean absolute differences between estimated and true magnitudes, stem by stem."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from spleeter.configuration import LossType
+
+__all__ = ["stem_losses"]
 
 
 def stem_losses(estimates: Tensor, targets: Tensor, loss_type: LossType) -> Tensor:

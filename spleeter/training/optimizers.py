@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Adadelta, Adam, Optimizer
 
+__all__ = ["TensorFlowAdam", "build_optimizer"]
+
 _BETAS = 0.9, 0.999
 _EPSILON = 1e-8
 
@@ -19,16 +21,16 @@ _ADADELTA_RATE, _ADADELTA_DECAY = 0.001, 0.95
 class TensorFlowAdam(Adam):
     """Adam as in section 2 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
-    There the epsilon is added to the root of the uncorrected second moment. torch adds it to the corrected one's, as
-    the paper's algorithm 1 does; at the first step that makes it 32 times smaller, which matters where gradients are
-    as small as it is.
+    There the epsilon is added to the root of the second moment before bias correction. torch adds it after, as the
+    paper's algorithm 1 does; in the first step that makes it 32 times smaller, which matters where gradients are as
+    small as it is.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], rate: float) -> None:
         super().__init__(parameters, lr=rate, betas=_BETAS, eps=_EPSILON, fused=True)
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Take a step. All parameters that have had one must have had as many."""
+        """Take a step. All parameters that have been updated must have been updated equally often."""
         n_steps = next((float(state["step"]) for state in self.state.values() if "step" in state), 0.0)
         for group in self.param_groups:
             group["eps"] = _EPSILON / sqrt(1 - _BETAS[1] ** (n_steps + 1))
@@ -40,7 +42,7 @@ def build_optimizer(name: str, parameters: Iterable[nn.Parameter], rate: float) 
 
     Args:
         name: Adam, SGD or Adadelta.
-        parameters: that it changes.
+        parameters: that it updates.
         rate: the configuration's learning_rate.
     """
     if name == "Adadelta":

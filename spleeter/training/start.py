@@ -1,4 +1,4 @@
-"""What a training begins with: fresh weights, those of another model, or its own where it stopped."""
+"""The start of a training: a model folder of its own, and the first weights, random or another model's."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from spleeter.training import state
 from spleeter.training.state import TRAINING_FOLDER
 from spleeter.utils.names import display_name
 
+__all__ = ["check_folder", "lock_folder", "pretrained_network", "random_network"]
+
 _LOCK = ".lock"
 
 
@@ -27,12 +29,12 @@ def check_folder(model_dir: Path, start_from: str | None) -> None:
     """Refuse a folder in which this training must not write.
 
     Raises:
-        TrainingError: if it holds a model that is not of a training here, or a training that began otherwise.
+        TrainingError: if it holds a model that was not trained here, or a training that started from other weights.
     """
-    if state.is_there(model_dir):
+    if state.exists(model_dir):
         if start_from not in (None, state.read_record(model_dir).start_from):
             raise TrainingError(
-                f"{display_name(model_dir)} holds a training already, which would go on: leave out the model to "
+                f"{display_name(model_dir)} holds a training already, which would be resumed: leave out the model to "
                 "start from, or give another model_dir"
             )
     elif (model_dir / WEIGHTS_FILE).exists() or (model_dir.is_dir() and find_bundle(model_dir) is not None):
@@ -43,11 +45,11 @@ def check_folder(model_dir: Path, start_from: str | None) -> None:
 
 
 @contextmanager
-def claimed(model_dir: Path) -> Iterator[None]:
-    """Within this context no other training writes to a folder.
+def lock_folder(model_dir: Path) -> Iterator[None]:
+    """Within this context no other training writes to a folder. One that stays empty is removed at the end.
 
     Raises:
-        TrainingError: if one does already, or the folder cannot be made.
+        TrainingError: if another training holds the lock, or the folder cannot be made.
     """
     folder = model_dir / TRAINING_FOLDER
     lock = FileLock(folder / _LOCK, timeout=0)
@@ -56,33 +58,28 @@ def claimed(model_dir: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         name = display_name(model_dir)
-        raise TrainingError(f"another training is at work in {name}: wait for it, or stop it") from error
+        raise TrainingError(f"another training is using {name}: wait for it, or stop it") from error
     except OSError as error:
         raise TrainingError(f"cannot train in {display_name(model_dir)}: {error.strerror or error}") from error
     try:
         yield
     finally:
         lock.release()
-        _remove_if_empty(model_dir)
+        with suppress(OSError):
+            if {path.name for path in folder.iterdir()} <= {_LOCK}:
+                (folder / _LOCK).unlink(missing_ok=True)
+                folder.rmdir()
+                model_dir.rmdir()
 
 
-def _remove_if_empty(model_dir: Path) -> None:
-    """Remove the folders that were made for a training that has not saved anything."""
-    with suppress(OSError):
-        if {path.name for path in (model_dir / TRAINING_FOLDER).iterdir()} <= {_LOCK}:
-            (model_dir / TRAINING_FOLDER / _LOCK).unlink(missing_ok=True)
-            (model_dir / TRAINING_FOLDER).rmdir()
-            model_dir.rmdir()
-
-
-def fresh_network(configuration: Configuration) -> nn.Module:
-    """The configuration's network with weights drawn from its seed. Raises ModelError."""
+def random_network(configuration: Configuration) -> nn.Module:
+    """The configured network with weights drawn from the configured seed. Raises ModelError."""
     torch.manual_seed(configuration.random_seed)
     return build(configuration)
 
 
-def network_from(descriptor: str, configuration: Configuration) -> nn.Module:
-    """The configuration's network with the weights of another model, of the same architecture.
+def pretrained_network(descriptor: str, configuration: Configuration) -> nn.Module:
+    """The configured network with the weights of another model of the same architecture.
 
     Args:
         descriptor: of that model: `spleeter:2stems`, a JSON file, or a model's folder.
@@ -90,8 +87,8 @@ def network_from(descriptor: str, configuration: Configuration) -> nn.Module:
 
     Raises:
         ConfigurationError: if there is no such model.
-        ModelError: if it cannot be had.
-        TrainingError: if its network or instruments are others.
+        ModelError: if it cannot be loaded or downloaded.
+        TrainingError: if it has another network or other instruments.
     """
     source = Configuration.load(descriptor)
     if source.instrument_list != configuration.instrument_list:

@@ -1,8 +1,8 @@
-"""All that a training needs to go on as if it had never stopped, in one file.
+"""The saved state of a training: all that is needed to resume it as if it had never stopped, in one file.
 
     training/state.safetensors     weights, the optimizer's moments; in its metadata the steps taken and the best loss
 
-Random numbers need no keeping: all that is drawn depends on the seed and the step alone.
+The state of random generators is no part of it: all that is drawn depends on the seed and the step alone.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from torch import Tensor
 from spleeter.configuration import Configuration
 from spleeter.errors import CheckpointError, TrainingError
 from spleeter.model.checkpoint import write_tensors
-from spleeter.training.trainer import Trainer
+from spleeter.training.step import Trainer
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
+
+__all__ = ["STATE_FILE", "TRAINING_FOLDER", "Record", "exists", "read_record", "resume", "save"]
 
 TRAINING_FOLDER = "training"
 """In the model's folder: what only training needs."""
@@ -33,24 +35,24 @@ STATE_FILE = "state.safetensors"
 _FIXED_KEYS = (
     "instrument_list", "model", "sample_rate", "n_channels", "frame_length", "frame_step", "T", "F", "optimizer",
 )  # fmt: skip
-"""With another value of these, it is another training."""
+"""A training cannot be resumed with another value of these."""
 
 _FREE_KEYS = ("model_dir", "train_csv", "validation_csv", "training_cache", "validation_cache", "MWF",
               "separation_exponent", "mask_extension")  # fmt: skip
-"""These say where things are, or what is done with the network later."""
+"""Paths, and settings of separation: they do not matter to a training."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """How far a training has come.
+    """The progress of a training.
 
     Args:
-        step: how many were taken.
-        best_loss: the least loss of a validation; None before the first.
-        best_step: the one after which it was found.
-        validated_step: the last one after which the validation songs were tried.
-        start_from: the model whose weights it began with; None for fresh ones.
-        n_excerpts: of the training songs; with other songs, other segments are drawn.
+        step: steps taken.
+        best_loss: the least validation loss; None before the first validation.
+        best_step: the step after which it was found.
+        validated_step: the step after which the last validation was made.
+        start_from: the model whose weights it started from; None for random ones.
+        n_excerpts: of the training songs; with another number, other segments are drawn.
     """
 
     step: int = 0
@@ -60,9 +62,14 @@ class Record:
     start_from: str | None = None
     n_excerpts: int = 0
 
+    def is_complete(self, configuration: Configuration) -> bool:
+        """Whether all steps were taken, and the last of them validated."""
+        is_validated = configuration.validation_csv is None or self.validated_step == self.step
+        return self.step >= configuration.train_max_steps and is_validated
+
 
 def save(model_dir: Path, trainer: Trainer, record: Record, configuration: Configuration) -> None:
-    """Write the state of a training, whole or not at all, over the one before.
+    """Write the state of a training atomically, over the one before.
 
     Raises:
         CheckpointError: if it cannot be written.
@@ -75,40 +82,40 @@ def save(model_dir: Path, trainer: Trainer, record: Record, configuration: Confi
     write_tensors(_file(model_dir), dict(_tensors(trainer)), notes)
 
 
-def is_there(model_dir: Path) -> bool:
+def exists(model_dir: Path) -> bool:
     """Whether a training has been saved in this folder."""
     return _file(model_dir).is_file()
 
 
 def read_record(model_dir: Path) -> Record:
-    """How far the training in a folder has come. Raises CheckpointError if its state is damaged."""
-    with _reading(model_dir) as stored:
+    """The progress of the training in a folder. Raises CheckpointError if its state is damaged."""
+    with _open(model_dir) as stored:
         return Record(**json.loads((stored.metadata() or {})["record"]))
 
 
 def resume(model_dir: Path, trainer: Trainer, configuration: Configuration) -> Record:
-    """Put a trainer into the state that was saved.
+    """Load the saved state of a training into a trainer; returns its progress.
 
     Raises:
-        TrainingError: if it was trained with another network, or features.
+        TrainingError: if it was saved with another network, optimizer, sample rate or STFT.
         CheckpointError: if it is damaged.
     """
-    with _reading(model_dir) as stored:
+    with _open(model_dir) as stored:
         notes = stored.metadata() or {}
         record = Record(**json.loads(notes["record"]))
         before, scaler = json.loads(notes["configuration"]), json.loads(notes["scaler"])
         tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
     _check_configuration(model_dir, before, configuration)
     _restore(trainer, tensors)
-    if scaler:  # empty if it was trained in a precision that needs none
+    if scaler:  # empty if it was saved in a precision without loss scaling
         trainer.scaler.load_state_dict(scaler)
     trainer.n_steps = record.step
     return record
 
 
 @contextmanager
-def _reading(model_dir: Path) -> Iterator[Any]:
-    """The state's file, opened; whatever is wrong with it becomes a CheckpointError."""
+def _open(model_dir: Path) -> Iterator[Any]:
+    """The opened state file; errors within this context become a CheckpointError."""
     file = _file(model_dir)
     try:
         with safe_open(file, framework="pt") as stored:
@@ -116,7 +123,7 @@ def _reading(model_dir: Path) -> Iterator[Any]:
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{display_name(file)} is damaged or cannot be read ({error}): "
-            f"remove the folder {display_name(model_dir)} to begin anew"
+            f"remove the folder {display_name(model_dir)} to start anew"
         ) from error
 
 
@@ -145,7 +152,8 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor]) -> None:
     trainer.network.load_state_dict(weights)
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    for parameter, state in trainer.optimizer.state.items():  # laid out as the parameter, as a fresh one would be
+    # Loaded moments are contiguous; new ones have the memory format of their parameter.
+    for parameter, state in trainer.optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

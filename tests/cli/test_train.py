@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spleeter.cli.main import app
-from spleeter.training.history import read_history
-from tests.training.songs import SMALL, write_songs
+from spleeter.training.monitoring.history import read_history
+from tests.data.songs import SMALL, write_songs
 
 
 def run(*arguments: object) -> Result:

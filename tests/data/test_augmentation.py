@@ -1,66 +1,34 @@
-"""Changes of sounds and magnitudes: what a tone becomes at another pitch and tempo, and what stays as it is."""
+"""Random transforms of segments: their ranges and probabilities."""
 
 import numpy as np
-import pytest
-import torch
 
 from spleeter.configuration import Augmentation
-from spleeter.data.augmentation import Change, draw_change
+from spleeter.data.augmentation import Transform, draw_transform
 
 
-def change(pitch: float = 1.0, tempo: float = 1.0) -> Change:
-    return Change((1.0, 1.0), (False, False), pitch, tempo)
+def test_without_augmentation_the_identity_is_drawn() -> None:
+    drawn = draw_transform(Augmentation(), 2, np.random.default_rng(0))
+    assert drawn == Transform.identity(2)
+    assert drawn.keeps_waveforms
 
 
-def test_nothing_is_changed_by_default() -> None:
-    drawn = draw_change(Augmentation(), 2, np.random.default_rng(0))
-    assert drawn == Change.none(2)
-    assert drawn.keeps_stems
-    magnitudes = torch.rand(2, 10, 20)
-    torch.testing.assert_close(drawn.of_magnitudes(magnitudes, 8, 16), magnitudes[:, :8, :16], rtol=0, atol=0)
+def test_drawn_values_fill_the_configured_ranges() -> None:
+    settings = Augmentation(gain_db=6, channel_swap=0.25, pitch_semitones=2, time_stretch=0.1)
+    generator = np.random.default_rng(0)
+    drawn = [draw_transform(settings, 2, generator) for _ in range(2000)]
+    decibels = 20 * np.log10([transform.gains for transform in drawn])
+    semitones = 12 * np.log2([transform.pitch for transform in drawn])
+    tempos = np.array([transform.tempo for transform in drawn])
+    for values, limit in ((decibels, 6), (semitones, 2), (tempos - 1, 0.1)):
+        assert -limit <= values.min() < -0.98 * limit
+        assert 0.98 * limit < values.max() <= limit
+        quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+        np.testing.assert_allclose(quartiles, [-0.5 * limit, 0, 0.5 * limit], atol=0.08 * limit)
+    assert abs(np.corrcoef(decibels.T)[0, 1]) < 0.06, "each stem has its own gain"
+    assert abs(np.mean([transform.swaps for transform in drawn]) - 0.25) < 0.03
 
 
-@pytest.mark.parametrize("pitch", [0.5, 2 ** (-1 / 12), 2 ** (1 / 12), 2.0])
-def test_a_tone_is_found_at_its_new_frequency(pitch: float) -> None:
-    tone = torch.zeros(1, 4, 1001)
-    tone[..., 180:221] = 1 - (torch.arange(-20, 21) / 21).abs()  # around bin 200
-    moved = change(pitch=pitch).of_magnitudes(tone, 4, 1000)
-    centre = (moved[0, 0] * torch.arange(1000)).sum() / moved[0, 0].sum()
-    assert float(centre) == pytest.approx(200 * pitch, abs=0.5)
-
-
-@pytest.mark.parametrize("tempo", [0.9, 1.1])
-def test_an_event_comes_sooner_where_it_is_faster(tempo: float) -> None:
-    click = torch.zeros(1, 440, 3)
-    click[:, 195:206] = (1 - (torch.arange(-5, 6) / 6).abs())[:, None]
-    moved = change(tempo=tempo).of_magnitudes(click, 400, 3)
-    assert moved.shape == (1, 400, 3)
-    centre = (moved[0, :, 0] * torch.arange(400)).sum() / moved[0, :, 0].sum()
-    assert float(centre) == pytest.approx(200 / tempo, abs=0.1)
-
-
-def test_what_is_not_known_is_silent() -> None:
-    lower = change(pitch=0.5).of_magnitudes(torch.ones(1, 4, 101), 4, 100)
-    assert lower[..., :51].min() == 1
-    assert not lower[..., 51:].any()
-    faster = change(tempo=1.5).of_magnitudes(torch.ones(1, 90, 4), 100, 4)
-    assert faster[:, :60].min() == pytest.approx(1)
-    assert not faster[:, 61:].any()
-
-
-def test_as_many_bins_are_known_as_are_needed() -> None:
-    magnitudes = torch.rand(1, 4, 2000)
-    for pitch in (1.0, 0.7, 0.97, 1.03, 1.9):
-        few = magnitudes[..., : change(pitch=pitch).n_bins(500)]
-        torch.testing.assert_close(
-            change(pitch=pitch).of_magnitudes(few, 4, 500), change(pitch=pitch).of_magnitudes(magnitudes, 4, 500)
-        )
-
-
-def test_changing_is_linear_so_stems_still_add_up() -> None:
-    first, second = torch.rand(2, 1, 50, 60).unbind(0)
-    both = change(1.05, 0.93)
-    torch.testing.assert_close(
-        both.of_magnitudes(first + second, 40, 50),
-        both.of_magnitudes(first, 40, 50) + both.of_magnitudes(second, 40, 50),
-    )
+def test_gains_and_swaps_change_waveforms_and_pitch_and_tempo_do_not() -> None:
+    assert Transform((1.0, 1.0), (False, False), 1.1, 0.9).keeps_waveforms
+    assert not Transform((1.0, 0.5), (False, False), 1.0, 1.0).keeps_waveforms
+    assert not Transform((1.0, 1.0), (False, True), 1.0, 1.0).keeps_waveforms

@@ -1,4 +1,4 @@
-"""The cache of excerpts: what is kept is what the files hold, it is made once, and anew if something changes."""
+"""The cache of excerpts: it holds the samples of the files; excerpts are cut once, and again if something changes."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ import soundfile
 
 from spleeter.data import excerpts
 from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
-from spleeter.data.song_list import Song, read
+from spleeter.data.song_list import ListedSong, read_song_list
 from spleeter.errors import DatasetError
-from tests.training.songs import configuration, write_songs
+from tests.data.songs import configuration, write_songs
 
 SETTINGS = configuration()
 CUT = Cut(2, 1.0)
 
 
 @pytest.fixture
-def songs(tmp_path: Path) -> list[Song]:
-    listed, problems = read(write_songs(tmp_path / "songs"), SETTINGS)
+def songs(tmp_path: Path) -> list[ListedSong]:
+    listed, problems = read_song_list(write_songs(tmp_path / "songs"), SETTINGS)
     assert not problems
     return listed
 
 
-def build(tmp_path: Path, songs: list[Song], cut: Cut = CUT) -> list[SongExcerpts]:
+def build(tmp_path: Path, songs: list[ListedSong], cut: Cut = CUT) -> list[SongExcerpts]:
     made, problems = ExcerptCache(tmp_path / "cache", cut, SETTINGS).build(songs)
     assert not problems
     return made
@@ -44,28 +44,28 @@ def files(tmp_path: Path) -> dict[str, int]:
         (3, 20.4, [0.2, 0.2, 0.2]),
     ],
 )
-def test_excerpts_begin_where_the_originals_do(n: int, duration: float, starts: list[float]) -> None:
+def test_excerpts_start_where_the_originals_do(n: int, duration: float, starts: list[float]) -> None:
     """max(k (duration - chunk - 2 margin) / (n - 1) + margin, 0), of chunks of 20 s and margins of half a second."""
     assert Cut(n, 20.0).starts(duration) == pytest.approx(starts)
 
 
-def test_samples_of_16_bits_are_kept_exactly(tmp_path: Path, songs: list[Song]) -> None:
+def test_16_bit_samples_are_kept_exactly(tmp_path: Path, songs: list[ListedSong]) -> None:
     (made, *_) = build(tmp_path, songs)
     assert made.shape == (2, 2, 2, 8000)
-    assert isinstance(made.sounds(), np.memmap)
+    assert isinstance(made.open(), np.memmap)
     for stem, name in enumerate(SETTINGS.instrument_list):
-        whole, _ = soundfile.read(made.song.sounds[name][0].path, dtype="int16")
+        whole, _ = soundfile.read(made.song.sources[name][0].path, dtype="int16")
         for excerpt, start in enumerate(CUT.starts(4.0)):
             first = round(start * 8000)
-            np.testing.assert_array_equal(made.sounds()[excerpt, stem].T, whole[first : first + 8000])
+            np.testing.assert_array_equal(made.open()[excerpt, stem].T, whole[first : first + 8000])
             assert made.scales[excerpt, stem] == 2.0**-15
 
 
-def test_samples_beyond_full_scale_are_kept_too(tmp_path: Path, songs: list[Song]) -> None:
+def test_samples_beyond_full_scale_are_not_clipped(tmp_path: Path, songs: list[ListedSong]) -> None:
     loud = np.linspace(-3, 3, 64000).reshape(32000, 2)
-    soundfile.write(songs[0].sounds["vocals"][0].path, loud, 8000, subtype="FLOAT")
+    soundfile.write(songs[0].sources["vocals"][0].path, loud, 8000, subtype="FLOAT")
     (made, *_) = build(tmp_path, songs)
-    kept = made.sounds()[1, 0].T * made.scales[1, 0]
+    kept = made.open()[1, 0].T * made.scales[1, 0]
     np.testing.assert_allclose(kept, loud[20000:28000], atol=3 / 2**15)
 
 
@@ -77,22 +77,24 @@ def test_several_files_are_summed(tmp_path: Path) -> None:
     (folder / "songs.csv").write_text(
         f"vocals_path,accompaniment_path\nsong0/vocals.wav,song0/accompaniment.wav|{stem}\n"
     )
-    songs, _ = read(folder / "songs.csv", SETTINGS)
+    songs, _ = read_song_list(folder / "songs.csv", SETTINGS)
     (made,) = build(tmp_path, songs)
-    parts = [soundfile.read(path)[0] for path in (folder / "song0" / "accompaniment.wav", stem)]
-    kept = made.sounds()[0, 1].T * made.scales[0, 1]
-    np.testing.assert_allclose(kept, sum(parts)[4000:12000], atol=1e-4)
+    waveforms = [soundfile.read(path)[0] for path in (folder / "song0" / "accompaniment.wav", stem)]
+    kept = made.open()[0, 1].T * made.scales[0, 1]
+    np.testing.assert_allclose(kept, sum(waveforms)[4000:12000], atol=1e-4)
 
 
-def test_what_is_there_is_not_made_again(tmp_path: Path, songs: list[Song], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_excerpts_are_not_cut_again(
+    tmp_path: Path, songs: list[ListedSong], monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(tmp_path, songs)
     before = files(tmp_path)
-    monkeypatch.setattr(excerpts, "inspect", None)  # cannot be called
+    monkeypatch.setattr(excerpts, "inspect_song", None)  # cannot be called
     assert [made.song for made in build(tmp_path, songs)] == songs
     assert files(tmp_path) == before
 
 
-def test_what_was_interrupted_goes_on(tmp_path: Path, songs: list[Song]) -> None:
+def test_an_interrupted_build_is_resumed(tmp_path: Path, songs: list[ListedSong]) -> None:
     def stop(done: int, total: int) -> None:
         if done:
             raise KeyboardInterrupt
@@ -107,32 +109,32 @@ def test_what_was_interrupted_goes_on(tmp_path: Path, songs: list[Song]) -> None
     assert before.items() <= after.items()
 
 
-def test_what_a_kill_leaves_is_made_whole(tmp_path: Path, songs: list[Song]) -> None:
-    whole = [made.sounds().copy() for made in build(tmp_path, songs)]
+def test_incomplete_files_are_cut_again(tmp_path: Path, songs: list[ListedSong]) -> None:
+    whole = [made.open().copy() for made in build(tmp_path, songs)]
     arrays = sorted((tmp_path / "cache").glob("*.npy"))
     arrays[0].write_bytes(arrays[0].read_bytes()[:-1000])
     arrays[1].unlink()
     (tmp_path / "cache" / ".spleeter-0123456789ab.part").write_bytes(b"half of it")
     for expected, made in zip(whole, build(tmp_path, songs), strict=True):
-        np.testing.assert_array_equal(made.sounds(), expected)
+        np.testing.assert_array_equal(made.open(), expected)
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
-def test_a_file_that_changes_is_cut_anew(tmp_path: Path, songs: list[Song]) -> None:
+def test_excerpts_of_a_changed_file_are_cut_again(tmp_path: Path, songs: list[ListedSong]) -> None:
     build(tmp_path, songs)
     before = files(tmp_path)
-    path = songs[0].sounds["vocals"][0].path
+    path = songs[0].sources["vocals"][0].path
     samples, _ = soundfile.read(path)
     soundfile.write(path, -samples, 8000, subtype="PCM_16")
     (made, *_) = build(tmp_path, songs)
-    np.testing.assert_allclose(made.sounds()[0, 0].T, -samples[4000:12000] * 2**15, atol=1)
+    np.testing.assert_allclose(made.open()[0, 0].T, -samples[4000:12000] * 2**15, atol=1)
     kept = before.items() & files(tmp_path).items()
     assert len(kept) == 4, "the other two songs' files"
 
 
 @pytest.mark.parametrize("change", ["cut", "version", "sample_rate"])
-def test_other_settings_and_versions_replace_what_is_there(
-    change: str, tmp_path: Path, songs: list[Song], monkeypatch: pytest.MonkeyPatch
+def test_excerpts_of_other_settings_and_versions_are_replaced(
+    change: str, tmp_path: Path, songs: list[ListedSong], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path, songs)
     (tmp_path / "cache" / "notes.txt").write_text("not ours")
@@ -141,7 +143,7 @@ def test_other_settings_and_versions_replace_what_is_there(
     if change == "cut":
         cut = Cut(3, 1.0)
     elif change == "version":
-        monkeypatch.setattr(excerpts, "_VERSION", 1000)
+        monkeypatch.setattr(excerpts, "CACHE_VERSION", 1000)
     else:
         settings = configuration(sample_rate=16000)
     ExcerptCache(tmp_path / "cache", cut, settings).build(songs)
@@ -149,12 +151,12 @@ def test_other_settings_and_versions_replace_what_is_there(
     assert len(files(tmp_path)) == 7
 
 
-def test_a_segment_must_fit_into_an_excerpt() -> None:
+def test_an_excerpt_must_be_as_long_as_a_segment() -> None:
     with pytest.raises(DatasetError, match=r"chunk_duration = 0\.5 is too short for a segment of T = 64 frames"):
         Cut.for_training(configuration(chunk_duration=0.5))
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, songs: list[Song]) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path, songs: list[ListedSong]) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DatasetError, match=r"cannot keep excerpts in .*cache"):
         build(tmp_path, songs)

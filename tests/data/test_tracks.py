@@ -1,4 +1,4 @@
-"""Tracks are found in every layout, and read as other readers read them."""
+"""Tracks are found in every layout of a data set, and load as with stempeg and soundfile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load(track: Track, *instruments: str) -> np.ndarray:
     return load_track(track, instruments, RATE, 2).references
 
 
-def test_musdb_streams_equal_what_stempeg_reads(tmp_path: Path) -> None:
+def test_musdb_streams_load_as_with_stempeg(tmp_path: Path) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("stempeg needs an ffmpeg")
     import stempeg
@@ -29,46 +29,46 @@ def test_musdb_streams_equal_what_stempeg_reads(tmp_path: Path) -> None:
     shutil.copy(musdb_file(), tmp_path / "test")
     (track,) = find_tracks(tmp_path)
     assert (track.name, track.subset) == ("The Easton Ellises - Falcon 69", "test")
-    sound = load_track(track, ["drums", "bass", "other", "vocals", "accompaniment"], RATE, 2)
+    audio = load_track(track, ["drums", "bass", "other", "vocals", "accompaniment"], RATE, 2)
     expected, rate = stempeg.read_stems(str(musdb_file()))
     assert rate == RATE
-    np.testing.assert_allclose(sound.mixture, expected[0], atol=1e-6)
-    np.testing.assert_allclose(sound.references[:4], expected[1:], atol=0.5 / 2**15 + 1e-6)
-    np.testing.assert_allclose(sound.references[4], expected[1:4].sum(0), atol=0.5 / 2**15 + 1e-6)
+    np.testing.assert_allclose(audio.mixture, expected[0], atol=1e-6)
+    np.testing.assert_allclose(audio.references[:4], expected[1:], atol=0.5 / 2**15 + 1e-6)
+    np.testing.assert_allclose(audio.references[4], expected[1:4].sum(0), atol=0.5 / 2**15 + 1e-6)
 
 
-def test_musdb_hq(tmp_path: Path) -> None:
+def test_musdb_hq_folders_are_tracks(tmp_path: Path) -> None:
     for subset, name in [("test", "B"), ("test", "A"), ("train", "C")]:
         folder = write_track(tmp_path / subset / name, STEMS)
         soundfile.write(folder / "mixture.wav", 0.5 * STEMS.sum(0), RATE, subtype="FLOAT")
     assert [(track.name, track.subset) for track in find_tracks(tmp_path)] == [("A", "test"), ("B", "test")]
     assert [track.name for track in find_tracks(tmp_path, "train")] == ["C"]
-    sound = load_track(find_tracks(tmp_path)[0], ["bass", "vocals"], RATE, 2)
-    np.testing.assert_allclose(sound.references, STEMS[[2, 0]], atol=1e-6)
-    np.testing.assert_allclose(sound.mixture, 0.5 * STEMS.sum(0), atol=1e-6)
+    audio = load_track(find_tracks(tmp_path)[0], ["bass", "vocals"], RATE, 2)
+    np.testing.assert_allclose(audio.references, STEMS[[2, 0]], atol=1e-6)
+    np.testing.assert_allclose(audio.mixture, 0.5 * STEMS.sum(0), atol=1e-6)
 
 
-def test_tracks_without_subset_and_mixture(tmp_path: Path) -> None:
+def test_a_track_without_a_mixture_file_is_the_sum_of_its_stems(tmp_path: Path) -> None:
     write_track(tmp_path / "Ünï – ко́шка 猫 100%", STEMS, ending="flac")
     (tmp_path / "notes").mkdir()
     (tmp_path / "readme.txt").write_text("no track")
     (track,) = find_tracks(tmp_path)
     assert (track.name, track.subset, track.mixture) == ("Ünï – ко́шка 猫 100%", "test", None)
-    sound = load_track(track, ["accompaniment"], RATE, 2)
-    np.testing.assert_allclose(sound.mixture, STEMS.sum(0), atol=1e-6)
-    np.testing.assert_allclose(sound.references[0], STEMS[1:].sum(0), atol=1e-6)
+    audio = load_track(track, ["accompaniment"], RATE, 2)
+    np.testing.assert_allclose(audio.mixture, STEMS.sum(0), atol=1e-6)
+    np.testing.assert_allclose(audio.references[0], STEMS[1:].sum(0), atol=1e-6)
 
 
-def test_a_test_folder_without_tracks_is_not_the_subset(tmp_path: Path) -> None:
+def test_a_track_named_test_is_not_the_subset(tmp_path: Path) -> None:
     write_track(tmp_path / "test", STEMS)
     assert [track.name for track in find_tracks(tmp_path)] == ["test"]
 
 
-def test_an_accompaniment_that_is_a_file_counts_once(tmp_path: Path) -> None:
+def test_an_accompaniment_file_is_not_added_to_the_stems_it_consists_of(tmp_path: Path) -> None:
     names = (*NAMES, "accompaniment")
     write_track(tmp_path / "song", np.concatenate([STEMS, STEMS[1:].sum(0, keepdims=True)]), names)
     (track,) = find_tracks(tmp_path)
-    assert track.parts("accompaniment") == ("accompaniment",)
+    assert track.components("accompaniment") == ("accompaniment",)
     np.testing.assert_allclose(load_track(track, ["vocals"], RATE, 2).mixture, STEMS.sum(0), atol=1e-4)
 
 
@@ -78,15 +78,17 @@ def test_vocals_and_accompaniment_alone_make_the_mixture(tmp_path: Path) -> None
     np.testing.assert_allclose(load_track(track, ["vocals"], RATE, 2).mixture, STEMS[:2].sum(0), atol=1e-6)
 
 
-def test_instruments_that_a_track_lacks(tmp_path: Path) -> None:
+def test_components_of_an_instrument(tmp_path: Path) -> None:
     write_track(tmp_path / "song", STEMS)
     (track,) = find_tracks(tmp_path)
-    assert track.parts("piano") == ()
-    assert track.parts("bass") == ("bass",)
-    assert set(track.parts("accompaniment")) == {"drums", "bass", "other"}
+    assert track.components("piano") == ()
+    assert track.components("bass") == ("bass",)
+    assert set(track.components("accompaniment")) == {"drums", "bass", "other"}
 
 
-def test_other_rates_and_channels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_sample_rates_are_resampled_and_mono_is_copied(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = write_track(tmp_path / "song", STEMS[:1])
     soundfile.write(folder / "drums.wav", STEMS[1, :1500, 0], RATE // 2)
     with caplog.at_level("INFO", "spleeter"):
@@ -96,35 +98,35 @@ def test_other_rates_and_channels(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "drums.wav: resampled from 22050 to 44100 Hz" in caplog.text
 
 
-def test_stems_that_differ_in_length(tmp_path: Path) -> None:
+def test_stems_that_differ_in_length_are_refused(tmp_path: Path) -> None:
     folder = write_track(tmp_path / "song", STEMS)
     soundfile.write(folder / "bass.wav", STEMS[2, :-1], RATE)
     with pytest.raises(DatasetError, match=r"song: they differ in length: bass 2999, drums 3000"):
         load(find_tracks(tmp_path)[0], "vocals", "bass")
 
 
-def test_a_broken_file(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     folder = write_track(tmp_path / "song", STEMS)
-    (folder / "bass.wav").write_bytes(b"no sound")
+    (folder / "bass.wav").write_bytes(b"not audio")
     with pytest.raises(DecodeError, match=r"bass\.wav"):
         load(find_tracks(tmp_path)[0], "bass")
 
 
-def test_a_stem_that_is_there_twice(tmp_path: Path) -> None:
+def test_two_files_of_one_stem_are_refused(tmp_path: Path) -> None:
     folder = write_track(tmp_path / "song", STEMS)
     soundfile.write(folder / "bass.flac", STEMS[2], RATE)
     with pytest.raises(DatasetError, match=r"holds bass twice, as bass\.flac and bass\.wav"):
         find_tracks(tmp_path)
 
 
-def test_a_track_that_is_there_twice(tmp_path: Path) -> None:
+def test_two_tracks_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "song.stem.mp4").touch()
     write_track(tmp_path / "song", STEMS)
     with pytest.raises(DatasetError, match=r"holds song twice, as song and song\.stem\.mp4"):
         find_tracks(tmp_path)
 
 
-def test_songs_are_no_stems(tmp_path: Path) -> None:
+def test_an_album_of_songs_is_not_a_track(tmp_path: Path) -> None:
     write_track(tmp_path / "album", STEMS, ("01 one", "02 two"))
     write_track(tmp_path / "album" / "extras", STEMS, ("01 one",))
     soundfile.write(tmp_path / "album" / "01 one.flac", STEMS[0], RATE)
@@ -134,7 +136,7 @@ def test_songs_are_no_stems(tmp_path: Path) -> None:
     assert [track.name for track in find_tracks(tmp_path)] == ["song"]
 
 
-def test_any_stem_that_is_to_be_scored_makes_a_track(tmp_path: Path) -> None:
+def test_a_folder_with_an_instrument_to_be_evaluated_is_a_track(tmp_path: Path) -> None:
     write_track(tmp_path / "song", STEMS, ("piano", "guitar"))
     with pytest.raises(DatasetError, match="no tracks"):
         find_tracks(tmp_path, instruments=("vocals", "drums"))
@@ -152,7 +154,7 @@ def test_tracks_of_another_subset_are_named(tmp_path: Path) -> None:
     assert [track.name for track in find_tracks(tmp_path, "train")] == ["a", "b"]
 
 
-def test_no_tracks_say_what_is_looked_for(tmp_path: Path) -> None:
+def test_without_tracks_the_layouts_are_explained(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no folder"):
         find_tracks(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match=r"NAME\.stem\.mp4.*NAME/vocals\.wav"):

@@ -14,12 +14,12 @@ def losses(kind: str) -> np.ndarray:
     return stem_losses(torch.from_numpy(ESTIMATES), torch.from_numpy(TARGETS), kind).numpy()  # type: ignore[arg-type]
 
 
-def test_the_loss_of_a_stem_is_its_mean_absolute_difference() -> None:
+def test_l1_is_the_mean_absolute_difference() -> None:
     expected = [np.mean(np.abs(estimate - target)) for estimate, target in zip(ESTIMATES, TARGETS, strict=True)]
     np.testing.assert_allclose(losses("L1_mask"), expected, rtol=1e-6)
 
 
-def test_weights_are_the_segments_true_mean_magnitudes() -> None:
+def test_weighted_l1_weights_segments_by_their_true_mean_magnitude() -> None:
     expected = [
         np.mean(target.mean(axis=(1, 2, 3), keepdims=True) * np.abs(estimate - target))
         for estimate, target in zip(ESTIMATES, TARGETS, strict=True)
@@ -28,6 +28,6 @@ def test_weights_are_the_segments_true_mean_magnitudes() -> None:
 
 
 @pytest.mark.parametrize("kind", ["L1_mask", "weighted_L1_mask"])
-def test_the_truth_costs_nothing(kind: str) -> None:
+def test_the_loss_of_the_true_stems_is_zero(kind: str) -> None:
     targets = torch.from_numpy(TARGETS)
     assert not stem_losses(targets, targets, kind).any()  # type: ignore[arg-type]

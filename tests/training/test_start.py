@@ -1,4 +1,4 @@
-"""What a training begins with, and where it must not write."""
+"""The first weights of a training, and the folders in which it must not write."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from spleeter.configuration import Configuration
 from spleeter.errors import TrainingError
 from spleeter.model.checkpoint import load_network, save
 from spleeter.model.functions import build
-from spleeter.training.start import check_folder, fresh_network, network_from
+from spleeter.training.start import check_folder, pretrained_network, random_network
 from tests.conftest import TINY
-from tests.training.songs import configuration
+from tests.data.songs import configuration
 
 
-def test_fresh_weights_are_the_seeds() -> None:
-    first, again, other = (fresh_network(configuration(random_seed=seed)).state_dict() for seed in (0, 0, 1))
+def test_random_weights_depend_on_the_seed() -> None:
+    first, again, other = (random_network(configuration(random_seed=seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-def test_weights_are_those_of_the_model_to_start_from(tiny_model: Path) -> None:
+def test_pretrained_weights_are_those_of_the_model(tiny_model: Path) -> None:
     params = {**TINY["model"]["params"], "dropout": 0.5, "batch_statistics": True}  # type: ignore[index]
     tuned = Configuration.load({**TINY, "model": {"type": "unet.unet", "params": params}})
-    started = network_from(str(tiny_model), tuned).state_dict()
+    started = pretrained_network(str(tiny_model), tuned).state_dict()
     source = load_network(tiny_model, Configuration.load(tiny_model)).state_dict()
     assert all(torch.equal(started[key], source[key]) for key in source)
 
@@ -36,9 +36,9 @@ def test_weights_are_those_of_the_model_to_start_from(tiny_model: Path) -> None:
         ({"model": {"type": "blstm.blstm"}}, "do not fit the configured network"),
     ],
 )
-def test_another_network_is_refused(tiny_model: Path, changes: dict[str, object], complaint: str) -> None:
+def test_a_model_of_another_network_is_refused(tiny_model: Path, changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(TrainingError, match=complaint):
-        network_from(str(tiny_model), Configuration.load({**TINY, **changes}))
+        pretrained_network(str(tiny_model), Configuration.load({**TINY, **changes}))
 
 
 def test_a_model_from_elsewhere_is_not_overwritten(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import torch
 
 from spleeter.errors import TrainingError
 from spleeter.plotting.heatmap import MOST_ROWS, heatmap, powers
-from spleeter.training.history import HISTORY_FILE, Figure, read_history
-from spleeter.training.summaries import Summaries
+from spleeter.training.monitoring.example import Example
+from spleeter.training.monitoring.history import HISTORY_FILE, Scalar, read_history
+from spleeter.training.monitoring.summaries import Summaries
 
 LOSSES = {"vocals": 0.125, "drums": 0.25}
 
@@ -32,20 +33,20 @@ def write(folder: Path, begin: int, *steps: int) -> None:
 
 
 def steps_of(folder: Path) -> list[int]:
-    return list(dict.fromkeys(figure.step for figure in read_history(folder / HISTORY_FILE)))
+    return list(dict.fromkeys(row.step for row in read_history(folder / HISTORY_FILE)))
 
 
 @pytest.mark.usefixtures("without_tensorboard")
-def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+def test_a_written_history_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "made" / HISTORY_FILE
     with Summaries(path.parent, 0) as summaries:
         summaries.training(5, {"vocals": 1 / 3, 'a "b", ü': math.inf}, 2.5, 0.125)
         assert read_history(path) == [  # while the training runs
-            Figure(5, "training", "loss", math.inf),
-            Figure(5, "training", "loss/vocals", 1 / 3),
-            Figure(5, "training", 'loss/a "b", ü', math.inf),
-            Figure(5, "training", "steps_per_second", 2.5),
-            Figure(5, "training", "data_wait", 0.125),
+            Scalar(5, "training", "loss", math.inf),
+            Scalar(5, "training", "loss/vocals", 1 / 3),
+            Scalar(5, "training", 'loss/a "b", ü', math.inf),
+            Scalar(5, "training", "steps_per_second", 2.5),
+            Scalar(5, "training", "data_wait", 0.125),
         ]
         summaries.validation(7, {"vocals": math.nan})
     last = read_history(path)[-1]
@@ -58,22 +59,22 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 def test_without_tensorboard_only_the_history_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "spleeter"), Summaries(tmp_path, 0) as summaries:
         assert not summaries.takes_examples
-        summaries.example(1, {"vocals": torch.ones(2, 8, 8)}, {"vocals": torch.ones(2, 8)}, 8000)
+        summaries.example(1, Example({"vocals": torch.ones(2, 8, 8)}, {"vocals": torch.ones(2, 8)}, 8000))
     assert [path.name for path in tmp_path.iterdir()] == [HISTORY_FILE]
     assert [(record.levelname, "spleeter[train]" in record.message) for record in caplog.records] == [("INFO", True)]
 
 
 @pytest.mark.usefixtures("without_tensorboard")
-def test_later_figures_are_dropped_on_going_on(tmp_path: Path) -> None:
+def test_later_steps_are_removed_on_resuming(tmp_path: Path) -> None:
     write(tmp_path, 0, 10, 20, 30)
     before = read_history(tmp_path / HISTORY_FILE)
     write(tmp_path, 20, 25)
     assert steps_of(tmp_path) == [10, 20, 25]
-    assert read_history(tmp_path / HISTORY_FILE)[:-8] == [figure for figure in before if figure.step <= 20]
+    assert read_history(tmp_path / HISTORY_FILE)[:-8] == [row for row in before if row.step <= 20]
 
 
 @pytest.mark.usefixtures("without_tensorboard")
-def test_a_new_training_begins_a_new_history(tmp_path: Path) -> None:
+def test_a_new_training_starts_a_new_history(tmp_path: Path) -> None:
     (tmp_path / HISTORY_FILE).write_bytes(b"\xff anything")
     write(tmp_path, 0, 5)
     assert steps_of(tmp_path) == [5]
@@ -81,7 +82,7 @@ def test_a_new_training_begins_a_new_history(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("without_tensorboard")
 @pytest.mark.parametrize("lost", [1, 2, 10, 30])
-def test_of_a_killed_training_the_last_line_is_lost_at_most(tmp_path: Path, lost: int) -> None:
+def test_a_killed_training_loses_no_more_than_its_last_line(tmp_path: Path, lost: int) -> None:
     write(tmp_path, 0, 10, 20)
     path = tmp_path / HISTORY_FILE
     whole = read_history(path)
@@ -107,7 +108,9 @@ def test_of_a_killed_training_the_last_line_is_lost_at_most(tmp_path: Path, lost
         (b"step,set,name,value\n1,training,lo\rss,1\n", "new-line"),
     ],
 )
-def test_another_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_history_is_refused_and_not_changed(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / HISTORY_FILE
     path.write_bytes(content)
     with pytest.raises(TrainingError, match=message) as caught:
@@ -118,7 +121,7 @@ def test_another_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, 
 
 
 @pytest.mark.usefixtures("without_tensorboard")
-def test_what_cannot_be_read_or_written_is_told_in_a_line(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_or_written_are_reported_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"cannot read .*history\.csv: No such file"):
         read_history(tmp_path / HISTORY_FILE)
     (tmp_path / "file").touch()
@@ -129,18 +132,21 @@ def test_what_cannot_be_read_or_written_is_told_in_a_line(tmp_path: Path) -> Non
         Summaries(tmp_path, 0)
 
 
-def fail(summaries: Summaries) -> None:
-    with summaries:
-        summaries.training(1, LOSSES, 1.0, 0.0)
-
-
 @pytest.mark.usefixtures("without_tensorboard")
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no full disk to offer")
-def test_a_full_disk_is_told_once_in_a_line(tmp_path: Path) -> None:
-    summaries = Summaries(tmp_path, 0)
-    summaries._history._file = Path("/dev/full").open("ab")  # noqa: SIM115
-    with pytest.raises(TrainingError, match=r"^cannot write .*history\.csv: No space left") as caught:
-        fail(summaries)
+def test_a_write_that_fails_is_reported_once_in_a_line(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_beyond(n_bytes: int) -> None:
+        with Summaries(tmp_path, 0) as summaries:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+            summaries.training(1, LOSSES, 1.0, 0.0)
+
+    try:
+        with pytest.raises(TrainingError, match=r"^cannot write .*history\.csv: File too large") as caught:
+            write_beyond(40)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(caught.value)
 
 
@@ -174,15 +180,15 @@ def accumulated(folder: Path) -> Any:
     return accumulator
 
 
-def test_tensorboard_reads_curves_pictures_and_sounds(tmp_path: Path) -> None:
+def test_tensorboard_reads_curves_spectrograms_and_audio(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     with Summaries(tmp_path, 0) as summaries:
         assert summaries.takes_examples
         summaries.training(5, LOSSES, 2.5, 0.125)
         summaries.validation(5, LOSSES)
         magnitudes = {"mix": torch.ones(2, 12, 1024), "vocals": torch.full((2, 12, 1024), 1e-3)}
-        sounds = {"mix": torch.full((2, 400), 2.0), "vocals": torch.full((2, 400), math.nan)}
-        summaries.example(5, magnitudes, sounds, 8000)
+        waveforms = {"mix": torch.full((2, 400), 2.0), "vocals": torch.full((2, 400), math.nan)}
+        summaries.example(5, Example(magnitudes, waveforms, 8000))
     read = accumulated(tmp_path)
     losses = {"loss": 0.375, "loss/vocals": 0.125, "loss/drums": 0.25}
     expected = {f"{part}/{name}": value for part in ("training", "validation") for name, value in losses.items()}
@@ -191,14 +197,14 @@ def test_tensorboard_reads_curves_pictures_and_sounds(tmp_path: Path) -> None:
     assert all(read.Scalars(tag)[0].step == 5 for tag in expected)
     names = ["validation/example/mix", "validation/example/vocals"]
     assert read.Tags()["images"] == read.Tags()["audio"] == names
-    pictures = [read.Images(name)[0] for name in names]
-    assert [(picture.width, picture.height, picture.step) for picture in pictures] == [(12, 512, 5)] * 2
-    assert pictures[0].encoded_image_string != pictures[1].encoded_image_string  # the same scale for both
-    sound = read.Audio(names[0])[0]
-    assert (sound.sample_rate, sound.length_frames, sound.content_type) == (8000, 400, "audio/wav")
+    images = [read.Images(name)[0] for name in names]
+    assert [(image.width, image.height, image.step) for image in images] == [(12, 512, 5)] * 2
+    assert images[0].encoded_image_string != images[1].encoded_image_string  # the same scale for both
+    audio = read.Audio(names[0])[0]
+    assert (audio.sample_rate, audio.length_frames, audio.content_type) == (8000, 400, "audio/wav")
 
 
-def test_tensorboard_forgets_later_steps_on_going_on(tmp_path: Path) -> None:
+def test_tensorboard_hides_later_steps_on_resuming(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     write(tmp_path, 0, 10, 20, 30)
     first = next(tmp_path.glob("events*"))

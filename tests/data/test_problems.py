@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a data set, each told at its place; and all of it at once."""
+"""Everything that can be wrong with a data set: each problem is reported where it is, and all of them together."""
 
 import logging
 from collections.abc import Callable
@@ -10,15 +10,15 @@ import soundfile
 from typer.testing import CliRunner
 
 from spleeter.configuration import Configuration
-from spleeter.data.inspection import inspect_all, shared_songs
-from spleeter.data.problems import Problem, Severity, tell, usable
-from spleeter.data.song_list import read
-from tests.training.songs import configuration, write_songs
+from spleeter.data.inspection import inspect_songs, shared_songs
+from spleeter.data.problems import Problem, Severity, log_problems
+from spleeter.data.song_list import read_song_list
+from tests.data.songs import configuration, write_songs
 
 ERROR, DISCARDED, WARNING = Severity.ERROR, Severity.DISCARDED, Severity.WARNING
 
 Spoil = Callable[[Path], object]
-"""Makes something wrong with the data set in a folder: songs.csv, and song0/vocals.wav ..."""
+"""Damages the data set in a folder: songs.csv, and song0/vocals.wav ..."""
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(folder: Path, settings: Configuration | None = None) -> list[Problem]:
-    """What is wrong with the list and its songs."""
+def problems_of(folder: Path, settings: Configuration | None = None) -> list[Problem]:
+    """The problems of the list and its songs."""
     settings = settings or configuration()
-    songs, problems = read(folder / "songs.csv", settings)
-    inspected = inspect_all(songs, settings)
+    songs, problems = read_song_list(folder / "songs.csv", settings)
+    inspected = inspect_songs(songs, settings)
     pairs = [(each.song, each.inspection) for each in inspected if each.inspection is not None]
     return [*problems, *(problem for each in inspected for problem in each.problems), *shared_songs(pairs, [])]
 
@@ -51,7 +51,7 @@ def line(text: str) -> Spoil:
     return spoil
 
 
-def sound(name: str, samples: np.ndarray, rate: int = 8000) -> Spoil:
+def audio(name: str, samples: np.ndarray, rate: int = 8000) -> Spoil:
     return lambda folder: soundfile.write(folder / "song0" / f"{name}.wav", samples, rate, subtype="FLOAT")
 
 
@@ -68,12 +68,12 @@ def not_a_number() -> np.ndarray:
 
 def both_silent(folder: Path) -> None:
     for name in ("vocals", "accompaniment"):
-        sound(name, np.zeros((32000, 2)))(folder)
+        audio(name, np.zeros((32000, 2)))(folder)
 
 
 def both_short(folder: Path) -> None:
     for name in ("vocals", "accompaniment"):
-        sound(name, noise(0.3))(folder)
+        audio(name, noise(0.3))(folder)
     line("song0/vocals.wav,song0/accompaniment.wav,0.3")(folder)
 
 
@@ -150,7 +150,7 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
     "nan for a duration": (line(f"{STEMS},nan"), ERROR, SONG, "its duration is 'nan', not a number of seconds"),
     "words for a duration": (line(f"{STEMS},4 min"), ERROR, SONG, "its duration is '4 min', not a number"),
     "no duration at all": (line(f"{STEMS},-1"), ERROR, SONG, "its duration is '-1', not a number of seconds"),
-    "a duration beyond the sound": (line(f"{STEMS},400"), ERROR, SONG, "is listed as 400 s, but it is 4.00 s long"),
+    "a duration beyond the audio": (line(f"{STEMS},400"), ERROR, SONG, "is listed as 400 s, but it is 4.00 s long"),
     "a missing file": (
         lambda f: (f / "song0" / "vocals.wav").unlink(),
         ERROR,
@@ -158,17 +158,17 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "vocals_path: there is no file",
     ),
     "a folder for a file": (replaced_by_folder, ERROR, SONG, "vocals_path is a folder"),
-    "no sound": (lambda f: (f / "song0" / "vocals.wav").write_bytes(b"text"), ERROR, SONG, "vocals: "),
+    "not audio": (lambda f: (f / "song0" / "vocals.wav").write_bytes(b"text"), ERROR, SONG, "vocals: "),
     "the head of a file alone": (truncated, ERROR, SONG, "vocals: "),
     "half a file": (half_there, ERROR, SONG, "its files differ in length: vocals 2.00, accompaniment 4.00 s"),
     "a stem of another length": (
-        sound("vocals", noise(3.0)),
+        audio("vocals", noise(3.0)),
         ERROR,
         SONG,
         "differ in length: vocals 3.00, accompaniment 4",
     ),
-    "samples that are no numbers": (
-        sound("vocals", not_a_number()),
+    "NaN samples": (
+        audio("vocals", not_a_number()),
         ERROR,
         SONG,
         "NaN or infinite samples, from 1.5",
@@ -186,41 +186,41 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "songs.csv, line 3 (song1)",
         "is the same song as ",
     ),
-    "mono": (sound("vocals", noise(channels=1)), DISCARDED, SONG, "vocals.wav has 1 channels, not 2"),
+    "mono": (audio("vocals", noise(channels=1)), DISCARDED, SONG, "vocals.wav has 1 channels, not 2"),
     "too short": (both_short, DISCARDED, SONG, "it is 0.30 s long, and a segment of T = 64 frames 0.54 s"),
-    "a silent stem": (sound("vocals", np.zeros((32000, 2))), WARNING, SONG, "silent throughout: vocals"),
+    "a silent stem": (audio("vocals", np.zeros((32000, 2))), WARNING, SONG, "silent throughout: vocals"),
     "another sample rate": (
-        sound("vocals", np.repeat(noise(), 2, axis=0), 16000),
+        audio("vocals", np.repeat(noise(), 2, axis=0), 16000),
         WARNING,
         SONG,
         "will be resampled from 16000 to 8000 Hz",
     ),
-    "the same sound under two names": (
+    "the same audio under two names": (
         copied,
         WARNING,
         "songs.csv, line 3 (song1)",
-        "it sounds the same as ",
+        "its audio is the same as that of ",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_problem_is_told_at_its_place(kind: str, folder: Path) -> None:
+def test_each_problem_is_reported_where_it_is(kind: str, folder: Path) -> None:
     spoil, severity, place, what = KINDS[kind]
     spoil(folder)
-    problems = found(folder)
+    problems = problems_of(folder)
     (problem,) = [problem for problem in problems if problem.severity is severity]
     assert problem.place.endswith(place)
-    assert what in problem.what
+    assert what in problem.message
     assert "\n" not in str(problem)
     assert problems == [problem], "one thing wrong is one line"
 
 
 def test_a_good_data_set_has_no_problems(folder: Path) -> None:
-    assert found(folder) == []
+    assert problems_of(folder) == []
 
 
-def test_everything_is_told_at_once(folder: Path) -> None:
+def test_all_problems_are_reported_together(folder: Path) -> None:
     write_songs(folder, 6)
     (folder / "song0" / "vocals.wav").unlink()
     truncated_song = folder / "song1" / "vocals.wav"
@@ -228,42 +228,39 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     soundfile.write(folder / "song2" / "vocals.wav", not_a_number(), 8000, subtype="FLOAT")
     soundfile.write(folder / "song3" / "vocals.wav", noise(channels=1), 8000)
     soundfile.write(folder / "song4" / "vocals.wav", np.zeros((32000, 2)), 8000)
-    problems = found(folder)
+    problems = problems_of(folder)
     by_severity = [sum(problem.severity is severity for problem in problems) for severity in Severity]
     assert by_severity == [3, 1, 1]
-    songs, _ = read(folder / "songs.csv", configuration())
-    assert usable([song.place for song in songs], problems) == {
-        f"{folder / 'songs.csv'}, line 6 (song4)",
-        f"{folder / 'songs.csv'}, line 7 (song5)",
-    }
 
 
-def test_a_song_for_validation_and_training_is_an_error_under_any_name(folder: Path) -> None:
+def test_the_same_audio_for_training_and_validation_is_an_error(folder: Path) -> None:
     copied(folder)
     settings = configuration()
-    songs, _ = read(folder / "songs.csv", settings)
-    first, second, _ = [(each.song, each.inspection) for each in inspect_all(songs, settings)]
+    songs, _ = read_song_list(folder / "songs.csv", settings)
+    first, second, _ = [(each.song, each.inspection) for each in inspect_songs(songs, settings)]
     assert first[1] is not None
     assert second[1] is not None
     (problem,) = shared_songs([(first[0], first[1])], [(second[0], second[1])])
     assert problem.severity is ERROR
     assert problem.place == f"{folder / 'songs.csv'}, line 2 (song0)"
-    assert "a song to validate on must not be trained on" in problem.what
+    assert "a song to validate on must not be trained on" in problem.message
 
 
-def test_a_long_report_is_cut_and_counts_what_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_log_is_cut_and_songs_left_out_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    tell([Problem(ERROR, f"line {n}", "is bad") for n in range(60)] + [Problem(DISCARDED, "line 99", "is mono")])
+    log_problems(
+        [Problem(ERROR, f"line {n}", "is bad") for n in range(60)] + [Problem(DISCARDED, "line 99", "is mono")]
+    )
     assert "... and 10 more of this kind" in caplog.text
     assert "1 song is left out:" in caplog.text
     assert len(caplog.records) == 50 + 1 + 2
 
 
-def test_the_command_tells_all_and_fails(folder: Path, tmp_path: Path) -> None:
+def test_the_command_reports_all_problems_and_fails(folder: Path, tmp_path: Path) -> None:
     from spleeter.cli.main import app
 
     (folder / "song0" / "vocals.wav").unlink()
-    (folder / "song1" / "vocals.wav").write_bytes(b"no sound")
+    (folder / "song1" / "vocals.wav").write_bytes(b"not audio")
     config = tmp_path / "config.json"
     config.write_text(configuration(train_csv=str(folder / "songs.csv")).to_json())
     result = CliRunner().invoke(app, ["dataset", "check", "-p", str(config)])

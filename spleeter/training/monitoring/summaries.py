@@ -1,7 +1,7 @@
 """The curves of a training: a CSV file always, and TensorBoard's files where that is installed.
 
-training/history.csv           all figures
-training/events.out.tfevents.* the same, and what becomes of a validation song, to be seen and heard
+training/history.csv              all losses and speeds
+training/events.out.tfevents.*    the same, and the separation of a validation segment: spectrograms and audio
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from torch import Tensor
 
 from spleeter.errors import TrainingError
 from spleeter.plotting.heatmap import heatmap, powers
-from spleeter.training.history import HISTORY_FILE, History, writing
+from spleeter.training.monitoring.example import Example
+from spleeter.training.monitoring.history import HISTORY_FILE, History, write_errors
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
 if TYPE_CHECKING:  # it need not be installed
     from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["Summaries"]
 
 _FLUSH_SECONDS = 30
 """How much of TensorBoard's files a training that is killed may lose."""
@@ -32,15 +35,15 @@ class Summaries:
 
     Args:
         folder: made if need be.
-        step: where the training goes on: what was written of later steps is dropped. At 0 a new one begins.
+        step: from which the training resumes: what was written after later steps is removed. At 0 a new one begins.
 
     Raises:
-        TrainingError: if a file there cannot be written, or is no history; also from every method.
+        TrainingError: if a file there cannot be written, or is not a history; also from every method.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         self._folder = folder
-        with writing(folder):
+        with write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._history = History(folder / HISTORY_FILE, step)
         try:
@@ -51,48 +54,41 @@ class Summaries:
 
     @property
     def takes_examples(self) -> bool:
-        """Whether `example` has somewhere to write to."""
+        """Whether `example` writes anything: only TensorBoard can."""
         return self._events is not None
 
     def training(self, step: int, losses: Mapping[str, float], steps_per_second: float, data_wait: float) -> None:
-        """Note how it goes.
+        """Write the loss and the speed of a step.
 
         Args:
             step: after which.
             losses: of each instrument.
-            steps_per_second: of late.
-            data_wait: share of the time, of late, in which no batch was there.
+            steps_per_second: mean of the last steps.
+            data_wait: fraction of the last steps' time that was spent waiting for batches.
         """
         rates = {"steps_per_second": steps_per_second, "data_wait": data_wait}
         self._add(step, "training", {**_named(losses), **rates})
 
     def validation(self, step: int, losses: Mapping[str, float]) -> None:
-        """Note a validation after a step: the loss of each instrument."""
+        """Write the loss of each instrument in a validation after a step."""
         self._add(step, "validation", _named(losses))
 
-    def example(
-        self, step: int, magnitudes: Mapping[str, Tensor], sounds: Mapping[str, Tensor], sample_rate: int
-    ) -> None:
-        """Show what becomes of a validation song; only TensorBoard can.
+    def example(self, step: int, example: Example) -> None:
+        """Write the separation of a validation segment after a step: spectrogram images, and audio in one channel.
 
-        All pictures have the same scale, from the loudest bin of any 80 dB down. Sounds are mixed to one channel.
-
-        Args:
-            step: after which.
-            magnitudes: name -> (channels, T, F).
-            sounds: name -> (channels, samples), clipped at ±1.
-            sample_rate: in hertz.
+        All images have the same scale, from the loudest bin of any 80 dB down. Waveforms are clipped at ±1.
         """
         if self._events is None:
             return
-        shown = {name: powers(magnitude) for name, magnitude in magnitudes.items()}
+        shown = {name: powers(magnitude) for name, magnitude in example.magnitudes.items()}
         loudest = max((float(power.max()) for power in shown.values()), default=0.0)
-        with writing(self._folder):
+        with write_errors(self._folder):
             for name, power in shown.items():
-                picture = heatmap(power, loudest)
-                self._events.add_image(f"validation/example/{name}", picture, step, dataformats="HWC")
-            for name, sound in sounds.items():
-                self._events.add_audio(f"validation/example/{name}", _mono(sound), step, sample_rate)
+                image = heatmap(power, loudest)
+                self._events.add_image(f"validation/example/{name}", image, step, dataformats="HWC")
+            for name, waveform in example.waveforms.items():
+                tag = f"validation/example/{name}"
+                self._events.add_audio(tag, _to_mono(waveform), step, example.sample_rate)
 
     def close(self) -> None:
         """Finish the files. May be called twice."""
@@ -100,7 +96,7 @@ class Summaries:
             self._history.close()
         finally:
             if self._events is not None:
-                with writing(self._folder):
+                with write_errors(self._folder):
                     self._events.close()
 
     def __enter__(self) -> Self:
@@ -112,19 +108,19 @@ class Summaries:
         if kind is None:
             self.close()
         else:
-            with suppress(TrainingError):  # what went wrong first is what to tell
+            with suppress(TrainingError):  # the first error is the one to report
                 self.close()
 
     def _add(self, step: int, set_: str, values: Mapping[str, float]) -> None:
         self._history.add(step, set_, values)
         if self._events is not None:
-            with writing(self._folder):
+            with write_errors(self._folder):
                 for name, value in values.items():
                     self._events.add_scalar(f"{set_}/{name}", value, step)
 
 
 def _event_writer(folder: Path, step: int) -> SummaryWriter | None:
-    """TensorBoard's writer, which takes back what was written of later steps; None without TensorBoard."""
+    """TensorBoard's writer, which hides what was written after later steps; None without TensorBoard."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -133,15 +129,15 @@ def _event_writer(folder: Path, step: int) -> SummaryWriter | None:
             " (pip install 'spleeter[train]' for both)"
         )
         return None
-    with writing(folder):
+    with write_errors(folder):
         return SummaryWriter(str(folder), purge_step=step + 1, flush_secs=_FLUSH_SECONDS)
 
 
 def _named(losses: Mapping[str, float]) -> dict[str, float]:
-    """Losses as they are called in the curves, and their sum."""
+    """Losses by their names in the curves, and their sum."""
     return {"loss": sum(losses.values()), **{f"loss/{name}": value for name, value in losses.items()}}
 
 
-def _mono(sound: Tensor) -> Tensor:
-    """Samples (channels, samples) -> (1, samples) within ±1; NaN becomes silence."""
-    return sound.detach().float().mean(dim=0, keepdim=True).nan_to_num().clamp(-1, 1)
+def _to_mono(waveform: Tensor) -> Tensor:
+    """(channels, samples) -> (1, samples) within ±1; NaN becomes silence."""
+    return waveform.detach().float().mean(dim=0, keepdim=True).nan_to_num().clamp(-1, 1)

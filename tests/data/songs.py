@@ -1,4 +1,4 @@
-"""Songs made up for tests: excerpts in memory, and files."""
+"""Synthetic songs for tests: excerpts in memory, and files."""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ import soundfile
 from spleeter.configuration import Configuration
 from spleeter.data.excerpts import SongExcerpts
 from spleeter.data.inspection import Inspection
-from spleeter.data.song_list import Song
+from spleeter.data.song_list import ListedSong
 from tests.conftest import TINY, synthetic_music
 
 SMALL = {
@@ -38,16 +38,16 @@ def configuration(**changes: object) -> Configuration:
 def in_memory(
     n_songs: int = 3, n_excerpts: int = 2, has_mixture: bool = False, n_samples: int = 8000
 ) -> list[SongExcerpts]:
-    """Excerpts of made-up songs of two stems, stereo."""
+    """Excerpts of noise: songs of two stereo stems."""
     generator = np.random.default_rng(5)
     songs = []
     for number in range(n_songs):
         shape = (n_excerpts, 2 + has_mixture, 2, n_samples)
-        sounds = generator.integers(-8000, 8000, shape, dtype=np.int16)
-        song = Song(f"song {number}", f"train.csv, line {number + 2} (song {number})", {}, None)
+        samples = generator.integers(-8000, 8000, shape, dtype=np.int16)
+        song = ListedSong(f"song {number}", f"train.csv, line {number + 2} (song {number})", {}, None)
         scales = np.full(shape[:2], 2.0**-15, np.float32)
         inspection = Inspection(duration=10.0, digest=str(number))
-        songs.append(SongExcerpts(song, inspection, shape, scales, partial(np.asarray, sounds)))
+        songs.append(SongExcerpts(song, inspection, shape, scales, partial(np.asarray, samples)))
     return songs
 
 
@@ -57,9 +57,9 @@ def write_songs(folder: Path, n_songs: int = 3, seconds: float = 4.0, first_seed
     lines = ["vocals_path,accompaniment_path,duration"]
     for number in range(n_songs):
         for stem, name in enumerate(["vocals", "accompaniment"]):
-            sound = synthetic_music(round(seconds * 8000), 8000, seed=10 * (first_seed + number) + stem)
+            waveform = synthetic_music(round(seconds * 8000), 8000, seed=10 * (first_seed + number) + stem)
             (folder / f"song{number}").mkdir(exist_ok=True)
-            soundfile.write(folder / f"song{number}" / f"{name}.wav", sound, 8000, subtype="PCM_16")
+            soundfile.write(folder / f"song{number}" / f"{name}.wav", waveform, 8000, subtype="PCM_16")
         lines.append(f"song{number}/vocals.wav,song{number}/accompaniment.wav,{seconds}")
     csv = folder / "songs.csv"
     csv.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,52 @@
+"""The separation of one segment by a network in training, to look at and listen to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spleeter.configuration import Configuration
+from spleeter.data.batches import Batch
+from spleeter.dsp.masks import apply_mask, ratio_masks
+from spleeter.dsp.stft import inverse_stft, stft
+from spleeter.training.features import features
+from spleeter.training.step import Trainer
+
+__all__ = ["Example", "separate_example"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """The mixture and the estimated stems of a segment, by name.
+
+    Args:
+        magnitudes: name -> (channels, T, F).
+        waveforms: name -> (channels, samples).
+        sample_rate: in hertz.
+    """
+
+    magnitudes: dict[str, Tensor]
+    waveforms: dict[str, Tensor]
+    sample_rate: int
+
+
+@torch.no_grad()
+def separate_example(batch: Batch, trainer: Trainer, configuration: Configuration) -> Example:
+    """Separate a batch of one segment, as a separation without overlap would; its first frames fade in."""
+    mixtures, _ = features(batch, configuration, trainer.device)
+    estimates = trainer.estimate(mixtures)[:, 0].cpu()  # (stems, channels, T, F)
+    waveform, frame_step = torch.from_numpy(batch.mixtures[0]), configuration.frame_step
+    spectra = stft(waveform, configuration.frame_length, frame_step)[:, : configuration.T]  # (channels, T, bins)
+    carry = waveform.new_zeros(len(waveform), configuration.frame_length - frame_step)
+    stems = [
+        inverse_stft(apply_mask(mask, spectra, configuration.mask_extension), carry, frame_step)[0]
+        for mask in ratio_masks(estimates, configuration.separation_exponent)
+    ]
+    names = (configuration.mix_name, *configuration.instrument_list)
+    return Example(
+        dict(zip(names, [mixtures[0].cpu(), *estimates], strict=True)),
+        dict(zip(names, [waveform, *stems], strict=True)),
+        configuration.sample_rate,
+    )
