@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from torch import Tensor
 
 from spleeter.errors import TrainingError
-from spleeter.plotting.heatmap import heatmap, powers
+from spleeter.plotting import linear_power, spectrogram_image
 from spleeter.training.history import HISTORY_FILE, History, writing
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
@@ -85,11 +85,11 @@ class Summaries:
         """
         if self._events is None:
             return
-        shown = {name: powers(magnitude) for name, magnitude in magnitudes.items()}
+        shown = {name: linear_power(value.detach().cpu().float().numpy()) for name, value in magnitudes.items()}
         loudest = max((float(power.max()) for power in shown.values()), default=0.0)
         with writing(self._folder):
             for name, power in shown.items():
-                picture = heatmap(power, loudest)
+                picture = spectrogram_image(power, loudest)
                 self._events.add_image(f"validation/example/{name}", picture, step, dataformats="HWC")
             for name, sound in sounds.items():
                 self._events.add_audio(f"validation/example/{name}", _mono(sound), step, sample_rate)
