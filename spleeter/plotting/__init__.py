@@ -9,7 +9,7 @@ png.py            a figure -> PNG: fonts, settings, compression
 
 from spleeter.plotting.boxplot import BoxPanel, box_plot_png
 from spleeter.plotting.figure import draw_to_file, spectrogram_png
-from spleeter.plotting.png import require_matplotlib
+from spleeter.plotting.png import render_png, require_matplotlib
 from spleeter.plotting.rendering import linear_power, spectrogram_image
 from spleeter.plotting.spectrograms import SpectrogramCollector, Spectrograms
 
@@ -20,6 +20,7 @@ __all__ = [
     "box_plot_png",
     "draw_to_file",
     "linear_power",
+    "render_png",
     "require_matplotlib",
     "spectrogram_image",
     "spectrogram_png",

@@ -66,7 +66,7 @@ def render_png(draw: Callable[[], Figure]) -> bytes:
 
     installed = set(fontManager.get_font_names())
     fonts = [font for font in _FONTS if font in installed]  # each other one would be warned of
-    settings = style.context(["default", {"font.family": fonts, "text.parse_math": False}])
+    settings = style.context(["default", {"font.family": fonts}])
     full, small = BytesIO(), BytesIO()
     with _DRAWING, settings, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -78,9 +78,9 @@ def render_png(draw: Callable[[], Figure]) -> bytes:
 
 
 def one_line(text: str, columns: int) -> str:
-    """A text that can be drawn on one line: cut to `columns` characters, of which East Asian ones count as two."""
+    """A label that shows any text on one line, cut to `columns` characters, of which East Asian ones count as two."""
     from rich.text import Text
 
     line = Text(" ".join(text.encode(errors="replace").decode().split()))  # lone surrogates cannot be drawn
     line.truncate(columns, overflow="ellipsis")
-    return line.plain
+    return line.plain.replace("$", r"\$")  # a pair of them would begin and end a formula

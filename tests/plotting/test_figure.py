@@ -81,6 +81,7 @@ def test_any_name_can_be_drawn_without_a_warning(caplog: pytest.LogCaptureFixtur
         ("曲曲曲曲", "曲曲 …"),
         ("a\nb\tc", "a b c"),
         ("\udce4", "?"),
+        ("$x$", r"\$x\$"),
     ],
 )
 def test_texts_are_cut_to_one_line_of_six_columns(text: str, line: str) -> None:
