@@ -7,7 +7,7 @@ excerpts.py      songs -> excerpts, in a cache       optimizers.py     TensorFlo
 lists.py, dataset.py   a configuration's songs       trainer.py        a step, a validation
 batches.py       which segments, at which step       distributed.py    one training on several devices
 
-start.py         the first weights                   summaries.py      its curves: history.py
+start.py         the first weights                   summaries.py      its curves: history.py, and heatmap.py
 state.py         all that is needed to go on         example.py        what becomes of a validation song
 train.py         the front door, and the loop        watcher.py, stopwatch.py   how it goes
 """
