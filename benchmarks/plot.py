@@ -1,39 +1,43 @@
-"""The figures as a picture: speeds as bars, and peak memory against the length of the song."""
+"""The measured values as a plot: speeds as bars, and peak memory by the length of the song."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from benchmarks.report import Row, Table, shown
+from benchmarks.report import Row, Table, format_value
+from spleeter.plotting import render_png
+
+if TYPE_CHECKING:  # it need not be installed
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw"]
 
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#9c6b4e", "#97bbf5")
 
 
 def draw(tables: Mapping[str, Sequence[Table]], path: Path) -> None:
-    """Draw the tables of all sections into a PNG file; of what was not measured there is no panel."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    speeds, curves = _speeds(tables), _curves(tables)
-    panels: list[Callable[[Any], None]] = []
-    if speeds:
-        panels.append(lambda axis: _draw_speeds(axis, speeds))
-    if curves:
-        panels.append(lambda axis: _draw_memory(axis, curves))
-    if not panels:
+    """Draw the tables of all sections into a PNG file, without the panels that have nothing to show."""
+    speeds, curves = _speeds(tables), _memory_curves(tables)
+    if not speeds and not curves:
         raise SystemExit(f"{path}: no section has measured anything that can be drawn")
-    height = max(4.0, 1.2 + 0.24 * len(speeds))
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(7.5 * len(panels), height), squeeze=False, layout="constrained"
-    )
-    for panel, axis in zip(panels, axes[0], strict=True):
-        panel(axis)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    path.write_bytes(render_png(lambda: _figure(speeds, curves)))
+
+
+def _figure(speeds: Sequence[tuple[str, str, float]], curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    n_panels = bool(speeds) + bool(curves)
+    size = 7.5 * n_panels, max(4.0, 1.2 + 0.24 * len(speeds))
+    figure = Figure(size, 130, layout="constrained")
+    axes = figure.subplots(1, n_panels, squeeze=False)[0]
+    if speeds:
+        _draw_speeds(axes[0], speeds)
+    if curves:
+        _draw_memory(axes[-1], curves)
+    return figure
 
 
 def _speeds(tables: Mapping[str, Sequence[Table]]) -> list[tuple[str, str, float]]:
@@ -46,8 +50,8 @@ def _speeds(tables: Mapping[str, Sequence[Table]]) -> list[tuple[str, str, float
     ]
 
 
-def _curves(tables: Mapping[str, Sequence[Table]]) -> dict[str, list[tuple[float, float]]]:
-    """Minutes and peak MB, by what was run."""
+def _memory_curves(tables: Mapping[str, Sequence[Table]]) -> dict[str, list[tuple[float, float]]]:
+    """Points (minutes, peak MB) of each measured command."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in _rows(tables.get("memory") or tables.get("command", ())):
         minutes, peak = row.get("minutes"), row.get("peak_mb")
@@ -57,41 +61,41 @@ def _curves(tables: Mapping[str, Sequence[Table]]) -> dict[str, list[tuple[float
 
 
 def _label(row: Row) -> str:
-    """What a row is about, with its length and codec if it has them."""
+    """The name of a row, with its length and codec if it has them."""
     minutes, codec = row.get("minutes"), row.get("codec")
-    parts = [row["what"], f"{minutes:g} min" if isinstance(minutes, float) else None, codec]
-    return ", ".join(str(part) for part in parts if part is not None)
+    words = [row["what"], f"{minutes:g} min" if isinstance(minutes, float) else None, codec]
+    return ", ".join(str(word) for word in words if word is not None)
 
 
 def _rows(tables: Sequence[Table]) -> list[Row]:
     return [row for table in tables for row in table.rows]
 
 
-def _draw_speeds(axis: Any, speeds: Sequence[tuple[str, str, float]]) -> None:
+def _draw_speeds(axes: Axes, speeds: Sequence[tuple[str, str, float]]) -> None:
     sections = list(dict.fromkeys(section for section, _, _ in speeds))
     colours = [_COLOURS[sections.index(section) % len(_COLOURS)] for section, _, _ in speeds]
     values = [value for _, _, value in speeds]
-    bars = axis.barh(range(len(speeds)), values, color=colours, height=0.75)
-    axis.bar_label(bars, [shown(value) for value in values], padding=3, fontsize=8)
-    axis.set_yticks(range(len(speeds)), [f"{section}: {what}" for section, what, _ in speeds], fontsize=8)
-    axis.set_xscale("log")
-    axis.set_xlim(min(0.5, *values, min(values) / 2), max(values) * 3)
-    axis.set_ylim(len(speeds) - 0.4, -0.6)
-    axis.set_xlabel("seconds of music per second (logarithmic)")
-    axis.set_title("Speed, × real time")
-    axis.spines[["top", "right"]].set_visible(False)
+    bars = axes.barh(range(len(speeds)), values, color=colours, height=0.75)
+    axes.bar_label(bars, [format_value(value) for value in values], padding=3, fontsize=8)
+    axes.set_yticks(range(len(speeds)), [f"{section}: {what}" for section, what, _ in speeds], fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.5, *values, min(values) / 2), max(values) * 3)
+    axes.set_ylim(len(speeds) - 0.4, -0.6)
+    axes.set_xlabel("seconds of music per second (logarithmic)")
+    axes.set_title("Speed, × real time")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_memory(axis: Any, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def _draw_memory(axes: Axes, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     for (name, points), colour in zip(curves.items(), _COLOURS * len(curves), strict=False):
-        axis.plot(*zip(*sorted(points), strict=True), marker="o", color=colour, label=name)
+        axes.plot(*zip(*sorted(points), strict=True), marker="o", color=colour, label=name)
     lengths = sorted({minutes for points in curves.values() for minutes, _ in points})
-    axis.set_xscale("log")
-    axis.set_xticks(lengths, [f"{minutes:g}" for minutes in lengths])
-    axis.minorticks_off()
-    axis.set_ylim(0, 1.25 * max(peak for points in curves.values() for _, peak in points))
-    axis.set_xlabel("minutes of music (logarithmic)")
-    axis.set_ylabel("peak resident memory, MB")
-    axis.set_title("Memory of the command")
-    axis.legend(frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
+    axes.set_xscale("log")
+    axes.set_xticks(lengths, [f"{minutes:g}" for minutes in lengths])
+    axes.minorticks_off()
+    axes.set_ylim(0, 1.25 * max(peak for points in curves.values() for _, peak in points))
+    axes.set_xlabel("minutes of music (logarithmic)")
+    axes.set_ylabel("peak resident memory, MB")
+    axes.set_title("Memory of the command")
+    axes.legend(frameon=False, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)

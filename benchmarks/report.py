@@ -1,4 +1,4 @@
-"""What a section has measured, and its Markdown table."""
+"""Tables of measured values, and their Markdown."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+__all__ = ["Row", "Table", "Value", "format_value", "markdown"]
+
 Value: TypeAlias = str | float | int | None
 
 Row: TypeAlias = dict[str, Value]
-"""Plain figures by name, ready for JSON. `what` says what they belong to, the names' ends are the units."""
+"""Values by name, ready for JSON. `what` names the row; the names' endings are the units."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of figures, and notes on how they were made."""
+    """Rows of measured values, and notes on how they were measured."""
 
     title: str
     rows: Sequence[Row]
@@ -36,30 +38,32 @@ def markdown(table: Table) -> str:
     columns = list(dict.fromkeys(key for row in table.rows for key in row))
     lines = [
         _line(map(_heading, columns)),
-        _line(_rule(column, table.rows) for column in columns),
-        *(_line(shown(row.get(column)) for column in columns) for row in table.rows),
+        _line(_alignment(column, table.rows) for column in columns),
+        *(_line(format_value(row.get(column)) for column in columns) for row in table.rows),
     ]
     return "\n\n".join([f"## {table.title}", "\n".join(lines), *table.notes]) + "\n"
 
 
-def shown(value: Value) -> str:
-    """A figure with about three digits."""
+def format_value(value: Value) -> str:
+    """A value with about three digits."""
     if value is None:
         return ""
     if not isinstance(value, float):
         return str(value)
-    size = abs(value)
-    digits = 0 if size >= 100 or value.is_integer() else 1 if size >= 10 else 2 if size >= 1 else 3
+    magnitude = abs(value)
+    digits = 0 if magnitude >= 100 or value.is_integer() else 1 if magnitude >= 10 else 2 if magnitude >= 1 else 3
     return f"{value:.{digits}f}"
 
 
 def _heading(column: str) -> str:
+    """The heading of a column, from the name of its values."""
     if column in _HEADINGS:
         return _HEADINGS[column]
     return column.replace("_percent", " %").replace("_", " ")
 
 
-def _rule(column: str, rows: Sequence[Row]) -> str:
+def _alignment(column: str, rows: Sequence[Row]) -> str:
+    """The cell of a Markdown table's second line: text flush left, values flush right."""
     is_text = any(isinstance(row.get(column), str) for row in rows)
     return "---" if is_text else "---:"
 

@@ -96,21 +96,21 @@ def evaluate(
         configuration = sound.configuration()
         tracks = find_tracks(mus_dir, subset, configuration.instrument_list)
         audio_adapter = AudioAdapter.get(adapter)
-        from spleeter.evaluation.evaluate import Method, plan, run  # here, because torch takes a second to import
-        from spleeter.evaluation.report import as_text, collect, write_report
+        from spleeter.evaluation.evaluate import Method, plan_tracks, score_tracks  # here: importing torch is slow
+        from spleeter.evaluation.report import as_text, collect_scores, write_report
 
         evaluated = Method(method or _name(sound), sound.separator(configuration))
-        jobs = plan(tracks, [evaluated], output_path)
+        tasks = plan_tracks(tracks, [evaluated], output_path)
     failures = []
-    if jobs:
+    if tasks:
         fetch_model(configuration.model_dir)
         tell_on_terminal(f"{evaluated.name} on {evaluated.separator.device}")
         interruption = Interruption()
-        bars = BatchProgress(len(jobs), interruption.check)
+        bars = BatchProgress(len(tasks), interruption.check)
         with interruption, bars.batch():
-            failures = run(jobs, adapter=audio_adapter, keep_audio=audio, announce=bars.song)
+            failures = score_tracks(tasks, adapter=audio_adapter, keep_audio=audio, open_progress=bars.song)
             interruption.check()  # the last track's scoring may have gone on since
-    rows = collect(output_path, tracks[0].subset)
+    rows = collect_scores(output_path, tracks[0].subset)
     if files := write_report(rows, tracks[0].subset, output_path):
         echo(as_text(rows))
         echo("\n".join(map(str, files)))

@@ -66,8 +66,8 @@ def inverse_stft(spectra: Array, frame_step: int) -> Array:
         frame_step: samples from a frame to the next (the hop).
 
     Returns:
-        (..., chunk_length(frames)). The first and the last frame_length - frame_step samples are incomplete: the frames
-        before and after are to be added there.
+        (..., chunk_length(frames)). The first and the last frame_length - frame_step samples are incomplete: the
+        frames before and after are to be added there.
     """
     xp = array_namespace(spectra)
     *batch, frames, bins = spectra.shape

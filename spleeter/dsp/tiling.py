@@ -38,8 +38,8 @@ class Tiling:
     def of(cls, T: int, overlap: float = 0.0, shifts: int = 1, period: int = 1) -> Tiling:
         """Segments that share `overlap` of their length with the next, in `shifts` layers.
 
-        The layers' offsets divide the `period` evenly, the frames after which the strides of a network repeat (1 for a
-        network without strides): its estimate for a frame depends on where on that grid the frame lies, and the
+        The layers' offsets divide the `period` evenly, the frames after which the strides of a network repeat (1 for
+        a network without strides): its estimate for a frame depends on where on that grid the frame lies, and the
         mean over the layers depends on it less.
         """
         spread = period if period > 1 else _SPREAD

@@ -1,4 +1,4 @@
-"""Separating tracks whose stems are known, and scoring what comes out, so that a stopped run can go on."""
+"""Tracks with known stems -> separated stems and their scores; a stopped evaluation can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spleeter.data.tracks import Track, load_track
 from spleeter.errors import EncodeError, EvaluationError
 from spleeter.evaluation.bss_eval import bss_eval
 from spleeter.evaluation.report import METRICS_FOLDER
-from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read, to_json
+from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, read_scores, to_json
 from spleeter.evaluation.sdr import sdr, si_sdr
 from spleeter.evaluation.windows import silent_frames
 from spleeter.separator import Progress, Separator
@@ -27,29 +27,50 @@ from spleeter.utils.logging import log_failure, logger
 from spleeter.utils.names import display_name, is_file_name_part
 from spleeter.utils.whole_file import write_whole
 
+__all__ = [
+    "AUDIO_FOLDER",
+    "FRAME_SECONDS",
+    "Method",
+    "OpenProgress",
+    "TrackFailure",
+    "TrackTask",
+    "evaluate",
+    "plan_tracks",
+    "score",
+    "score_tracks",
+]
+
 AUDIO_FOLDER = "audio"
 """Below it: METHOD/SUBSET/TRACK/STEM.wav."""
 
 FRAME_SECONDS = 1.0
-"""Length of a frame, and from one to the next: those of the SiSEC campaigns, which museval takes by default."""
+"""Window and hop of the frames: those of the SiSEC campaigns, and museval's default."""
 
 _SETTINGS_FILE = "settings.json"
 
-Announce: TypeAlias = Callable[[str], AbstractContextManager[Progress | None]]
-"""Called with a track's name; what it returns is entered around the work, and gives who is told the progress."""
+OpenProgress: TypeAlias = Callable[[str], AbstractContextManager[Progress | None]]
+"""Called with a track's name. The context that it returns is entered around the work, and gives the track's progress
+callback."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way of separating that is evaluated: its name in folders and tables, and the separator that does it."""
+    """A separator that is evaluated, and its name in folders and tables."""
 
     name: str
     separator: Separator
 
 
 @dataclass(frozen=True)
-class Job:
-    """A track to be scored with a method, and the instruments that it has and the method gives."""
+class TrackTask:
+    """A track to be scored with a method.
+
+    Attributes:
+        track: the track.
+        method: the method.
+        instruments: those that the method separates and the track has.
+        output: the folder for scores and stems.
+    """
 
     track: Track
     method: Method
@@ -58,29 +79,29 @@ class Job:
 
     @property
     def metrics_file(self) -> Path:
-        """Where the scores are written."""
+        """The file for the scores."""
         return self.output / METRICS_FOLDER / self.method.name / self.track.subset / f"{self.track.name}.json"
 
     @property
     def source(self) -> str:
-        """The track's path as it is noted beside the scores."""
+        """The track's path, which is stored with the scores."""
         return str(self.track.path.resolve())
 
     @property
     def is_done(self) -> bool:
-        """Whether the scores are there: whole, of this very file or folder, and of all the instruments."""
+        """Whether the file with the scores is complete, of the same path, and has all the instruments."""
         try:
-            scores = read(self.metrics_file)
+            scores = read_scores(self.metrics_file)
         except EvaluationError:
             return False
         return scores.source == self.source and tuple(target.name for target in scores.targets) == self.instruments
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A track that could not be scored, and the one-line reason."""
+class TrackFailure:
+    """A track that could not be scored, and the reason in one line."""
 
-    job: Job
+    task: TrackTask
     reason: str
 
 
@@ -91,166 +112,165 @@ def evaluate(
     *,
     adapter: AudioAdapter | None = None,
     keep_audio: bool = True,
-) -> list[Failure]:
-    """Separate and score every track with every method: `run` for what `plan` leaves to do."""
-    return run(plan(tracks, methods, output), adapter=adapter, keep_audio=keep_audio)
+) -> list[TrackFailure]:
+    """Separate and score every track with every method: `plan_tracks`, then `score_tracks`."""
+    return score_tracks(plan_tracks(tracks, methods, output), adapter=adapter, keep_audio=keep_audio)
 
 
-def plan(tracks: Iterable[Track], methods: Iterable[Method], output: Path) -> list[Job]:
-    """What is left to do, method by method: all but the tracks whose scores are in the output folder already.
+def plan_tracks(tracks: Iterable[Track], methods: Iterable[Method], output: Path) -> list[TrackTask]:
+    """List what remains to be done, method by method: all but the tracks whose scores are in the output folder.
 
-    The logger is warned of instruments that tracks lack. Each method's settings are noted beside its scores.
+    Logs a warning for instruments that tracks lack. Each method's settings are stored with its scores.
 
     Raises:
-        EvaluationError: if no track has a stem that a method gives, the output folder holds scores that a method of
-            the same name and other settings has made, or a method's name cannot be a folder's.
+        EvaluationError: if no track has a stem that a method separates, the output folder has scores of a method of
+            the same name with other settings, or a method's name cannot be a folder's.
         EncodeError: if the output folder cannot be written to.
     """
-    tracks, todo = list(tracks), []
+    tracks, remaining = list(tracks), []
     for method in methods:
-        jobs = [Job(track, method, _instruments(track, method), output) for track in tracks]
-        _check_method(method, jobs)
-        _check_settings(method, output)
-        todo += [job for job in jobs if not job.is_done]
-    return todo
+        separated = method.separator.instruments
+        instruments = [tuple(name for name in separated if track.components(name)) for track in tracks]
+        _check_method(method, instruments)
+        _store_settings(method, output)
+        tasks = [TrackTask(track, method, names, output) for track, names in zip(tracks, instruments, strict=True)]
+        remaining += [task for task in tasks if not task.is_done]
+    return remaining
 
 
-def run(
-    jobs: Iterable[Job],
+def score_tracks(
+    tasks: Iterable[TrackTask],
     *,
     adapter: AudioAdapter | None = None,
     keep_audio: bool = True,
-    announce: Announce | None = None,
-) -> list[Failure]:
+    open_progress: OpenProgress | None = None,
+) -> list[TrackFailure]:
     """Separate and score tracks, one after the other, each with all cores.
 
-    Scores go to `metrics/METHOD/SUBSET/TRACK.json` below the output folder, in museval's format, and the separated
-    stems to `audio/METHOD/SUBSET/TRACK/STEM.wav`, in 32-bit floats. A track that fails is told to the logger, and the
-    others go on.
+    Scores are written to `metrics/METHOD/SUBSET/TRACK.json` below the output folder, in museval's format, and the
+    separated stems to `audio/METHOD/SUBSET/TRACK/STEM.wav`, in 32-bit floats. A track that fails is logged, and the
+    others continue.
 
     Args:
+        tasks: from `plan_tracks`.
         adapter: reads the tracks' files; None takes the default.
         keep_audio: write the separated stems.
-        announce: is told of each track.
+        open_progress: reports the progress of each track.
+
+    Returns:
+        The tracks that failed.
 
     Raises:
-        ModelError: if a method's model cannot be had.
+        ModelError: if a method's model cannot be loaded.
     """
     failures = []
-    for job in jobs:
-        job.method.separator.load()
+    for task in tasks:
+        task.method.separator.load()
         try:
-            with (announce or _quietly)(job.track.name) as progress:
-                _evaluate_track(job, adapter, keep_audio, progress)
-        except Exception as error:  # this track fails alone, whatever it is
-            failures.append(Failure(job, log_failure(error, display_name(job.track.name))))
+            with open_progress(task.track.name) if open_progress else nullcontext() as progress:
+                _score_track(task, adapter, keep_audio, progress)
+        except Exception as error:  # of any kind: the other tracks continue
+            failures.append(TrackFailure(task, log_failure(error, display_name(task.track.name))))
     return failures
-
-
-def _instruments(track: Track, method: Method) -> tuple[str, ...]:
-    return tuple(name for name in method.separator.instruments if track.components(name))
-
-
-def _check_method(method: Method, jobs: Sequence[Job]) -> None:
-    """Say which instruments are not scored; refuse to go on if all are so, or no folder can have the name."""
-    if not is_file_name_part(method.name):
-        raise EvaluationError(f"a method's name becomes a folder, which {method.name!r} cannot be")
-    given = method.separator.instruments
-    if not any(job.instruments for job in jobs):
-        raise EvaluationError(f"{method.name} gives {', '.join(given)}, and no track has any of these stems")
-    for name in given:
-        if n_lacking := sum(name not in job.instruments for job in jobs):
-            logger.warning("%s is not scored on %d of %d tracks: they have no such stem", name, n_lacking, len(jobs))
-
-
-def _check_settings(method: Method, output: Path) -> None:
-    """Note a method's settings beside its scores; refuse to mix them with those of another."""
-    file = output / METRICS_FOLDER / method.name / _SETTINGS_FILE
-    separator = method.separator
-    beside = {"quality": asdict(separator.quality), "precision": separator.precision}
-    settings = json.dumps({**separator.configuration.to_dict(), **beside}, indent=4).encode()
-    try:
-        noted = file.read_bytes() if file.exists() else None
-    except OSError as error:
-        raise EvaluationError(f"cannot read {display_name(file)}: {error.strerror or error}") from error
-    if noted is None:
-        write_whole(file, settings, EncodeError)
-    elif noted != settings:
-        raise EvaluationError(
-            f"{display_name(file.parent)} holds scores that were made with other settings; "
-            "choose another name (--method) or another output folder"
-        )
-
-
-def _evaluate_track(job: Job, adapter: AudioAdapter | None, keep_audio: bool, progress: Progress | None) -> None:
-    """Read, separate and score a track; what `progress` raises between these stops it before anything is written."""
-    if not job.instruments:
-        raise EvaluationError(
-            f"{display_name(job.track.path)}: it has none of the stems that {job.method.name} gives"
-        )
-    configuration = job.method.separator.configuration
-    rate = configuration.sample_rate
-    sound = load_track(job.track, job.instruments, rate, configuration.n_channels, adapter)
-    if progress is not None:
-        progress(0, len(sound.mixture))
-    stems = job.method.separator.separate(sound.mixture, progress=progress)
-    estimates = np.stack([stems[name] for name in job.instruments])
-    stems.update(zip(job.instruments, estimates, strict=True))  # views, so that no stem is held twice
-    targets = score(job.instruments, sound.references, estimates, rate)
-    _tell_silence(job, sound.references, estimates, rate)
-    if keep_audio:
-        folder = job.output / AUDIO_FOLDER / job.method.name / job.track.subset / job.track.name
-        for name, stem in stems.items():
-            _save(folder / f"{name}.wav", stem, rate)
-    write_whole(job.metrics_file, to_json(TrackScores(job.source, FRAME_SECONDS, targets)).encode(), EncodeError)
 
 
 def score(
     names: Sequence[str], references: Waveform, estimates: Waveform, sample_rate: int
 ) -> tuple[TargetScores, ...]:
-    """All scores of a track's stems: BSS Eval v4 second by second, and the ratios of the whole track.
+    """All scores of a track's stems: BSS Eval v4 of each frame of a second, SDR and SI-SDR of the whole track.
 
     Args:
-        names: of the stems.
+        names: the stems' names.
         references: float32 (stems, samples, channels).
-        estimates: the same shape.
+        estimates: float32 (stems, samples, channels).
         sample_rate: in hertz.
 
     Raises:
-        EvaluationError: if the arrays are not such signals.
+        EvaluationError: as `bss_eval`.
     """
     window = round(FRAME_SECONDS * sample_rate)
     by_frame = bss_eval(references, estimates, window, window)
-    true, given = torch.from_numpy(references), torch.from_numpy(estimates)
-    whole = {"global SDR": sdr(true, given), "SI-SDR": si_sdr(true, given)}
+    tensors = torch.from_numpy(references), torch.from_numpy(estimates)
+    whole = {"global SDR": sdr(*tensors), "SI-SDR": si_sdr(*tensors)}
     return tuple(
         TargetScores(
             name,
-            {metric: getattr(by_frame, metric.lower())[number] for metric in FRAME_METRICS},
-            {metric: float(values[number]) for metric, values in whole.items()},
+            {metric: getattr(by_frame, metric.lower())[index] for metric in FRAME_METRICS},
+            {metric: float(values[index]) for metric, values in whole.items()},
         )
-        for number, name in enumerate(names)
+        for index, name in enumerate(names)
     )
 
 
-def _tell_silence(job: Job, references: Waveform, estimates: Waveform, sample_rate: int) -> None:
-    """Say how many frames museval's rule leaves unscored, and because of which stems."""
+def _check_method(method: Method, instruments: Sequence[Sequence[str]]) -> None:
+    """Check a method against the instruments that are scored of each track; log those that are not scored."""
+    if not is_file_name_part(method.name):
+        raise EvaluationError(f"the name of a method is the name of a folder, which {method.name!r} cannot be")
+    separated = method.separator.instruments
+    if not any(instruments):
+        raise EvaluationError(f"{method.name} separates {', '.join(separated)}, and no track has any of these stems")
+    for name in separated:
+        if n_missing := sum(name not in names for names in instruments):
+            logger.warning(
+                "%s is not scored on %d of %d tracks: they have no such stem", name, n_missing, len(instruments)
+            )
+
+
+def _store_settings(method: Method, output: Path) -> None:
+    """Write a method's settings beside its scores, or raise EvaluationError if other settings are there."""
+    file = output / METRICS_FOLDER / method.name / _SETTINGS_FILE
+    separator = method.separator
+    options = {"quality": asdict(separator.quality), "precision": separator.precision}
+    settings = json.dumps({**separator.configuration.to_dict(), **options}, indent=4).encode()
+    try:
+        stored = file.read_bytes() if file.exists() else None
+    except OSError as error:
+        raise EvaluationError(f"cannot read {display_name(file)}: {error.strerror or error}") from error
+    if stored is None:
+        write_whole(file, settings, EncodeError)
+    elif stored != settings:
+        raise EvaluationError(
+            f"{display_name(file.parent)} has scores that were made with other settings; "
+            "choose another name (--method) or another output folder"
+        )
+
+
+def _score_track(task: TrackTask, adapter: AudioAdapter | None, keep_audio: bool, progress: Progress | None) -> None:
+    """Read, separate and score a track. If `progress` raises, nothing is written."""
+    if not task.instruments:
+        raise EvaluationError(
+            f"{display_name(task.track.path)}: it has none of the stems that {task.method.name} separates"
+        )
+    configuration = task.method.separator.configuration
+    rate = configuration.sample_rate
+    audio = load_track(task.track, task.instruments, rate, configuration.n_channels, adapter)
+    if progress is not None:
+        progress(0, len(audio.mixture))
+    stems = task.method.separator.separate(audio.mixture, progress=progress)
+    estimates = np.stack([stems[name] for name in task.instruments])  # (stems, samples, channels)
+    stems.update(zip(task.instruments, estimates, strict=True))  # views, so that no stem is in memory twice
+    targets = score(task.instruments, audio.references, estimates, rate)
+    _log_silence(task, audio.references, estimates, rate)
+    if keep_audio:
+        folder = task.output / AUDIO_FOLDER / task.method.name / task.track.subset / task.track.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, stem in stems.items():
+            writer = AudioAdapter.default().create(
+                folder / f"{name}.wav", rate, stem.shape[1], Encoding(Codec.WAV, bit_depth=32)
+            )
+            writer.write_all([stem])
+    write_whole(task.metrics_file, to_json(TrackScores(task.source, FRAME_SECONDS, targets)).encode(), EncodeError)
+
+
+def _log_silence(task: TrackTask, references: Waveform, estimates: Waveform, sample_rate: int) -> None:
+    """Log how many frames museval's rule leaves unscored, and which stems are silent in them."""
     window = round(FRAME_SECONDS * sample_rate)
-    true, given = (silent_frames(torch.from_numpy(signals), window, window) for signals in (references, estimates))
-    silent = [name for name, frames in zip(job.instruments, true, strict=True) if frames.any()]
-    silent += [f"the estimate of {name}" for name, frames in zip(job.instruments, given, strict=True) if frames.any()]
+    is_silent = [silent_frames(torch.from_numpy(signals), window, window) for signals in (references, estimates)]
+    labels = [*task.instruments, *(f"the estimate of {name}" for name in task.instruments)]
+    silent = [label for label, frames in zip(labels, torch.cat(is_silent), strict=True) if frames.any()]
     if silent:
-        unscored = (true | given).any(0)
-        told = display_name(job.track.name), ", ".join(silent), int(unscored.sum()), len(unscored)
-        logger.info("%s: silent at times: %s; museval's rule leaves %d of %d frames unscored", *told)
-
-
-def _save(path: Path, stem: Waveform, sample_rate: int) -> None:
-    """Write a stem as it is, in 32-bit floats."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encoding = Encoding(Codec.WAV, bit_depth=32)
-    AudioAdapter.default().create(path, sample_rate, stem.shape[1], encoding).write_all([stem])
-
-
-def _quietly(name: str) -> AbstractContextManager[None]:
-    return nullcontext()
+        unscored = torch.cat(is_silent).any(0)
+        logger.info(
+            "%s: silent at times: %s; museval's rule leaves %d of %d frames unscored",
+            *(display_name(task.track.name), ", ".join(silent), int(unscored.sum()), len(unscored)),
+        )

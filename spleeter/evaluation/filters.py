@@ -1,8 +1,8 @@
-"""Least-squares distortion filters: what, made of delayed references, comes nearest to each estimate.
+"""Least-squares distortion filters: the combination of delayed references that is closest to each estimate.
 
 For one channel: Vincent, Gribonval and Févotte, "Performance measurement in blind audio source separation", IEEE
 TASLP 14(4), 2006; for several: Vincent et al., "The signal separation evaluation campaign (2007-2010)", Signal
-Processing 92(8), 2012. The filters are those of the whole signals, as in BSS Eval v4.
+Processing 92(8), 2012. The filters are fitted to the whole signals, as in BSS Eval v4.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from torch import Tensor
 
 from spleeter.errors import EvaluationError
 
-_FFT_LENGTH = 1 << 13
-"""Points of the transforms that correlations are made of: long beside a filter, short beside a song."""
+__all__ = ["distortion_filters", "gram_matrix", "lagged_products", "solve"]
 
-_BLOCKS_AT_ONCE = 16
-"""Blocks whose spectra are held at a time, so few that they stay near the caches."""
+_MIN_FFT_LENGTH = 1 << 13
+"""Of the transforms for correlations: long compared to a filter, short compared to a song."""
 
-_RIDGE = 16
-"""The least that is added to the diagonal of a singular matrix, in units of the rounding of its greatest element."""
+_BATCH_BLOCKS = 16
+"""Blocks that are transformed at a time, few enough for the processor's caches."""
+
+_MIN_RIDGE = 16
+"""The least that is added to the diagonal of a singular matrix, in units of the rounding of its largest element."""
 
 _REFINEMENTS = 8
-"""Steps that take that addition out of the solution again; three or four are enough for stems of 16 bits."""
+"""Steps of iterative refinement that undo that addition; three or four are enough for stems of 16 bits."""
 
 
 def distortion_filters(references: Tensor, estimates: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The filters that bring references nearest to estimates.
+    """The filters with which references are closest to estimates.
 
     Args:
         references: (stems, samples, channels).
         estimates: the same shape.
-        length: of the filters, in samples.
+        length: length of the filters, in samples.
 
     Returns:
-        Two float64 tensors (stems · channels, length, stems · channels): from each channel of a reference, its delay,
-        to each channel of an estimate. With the first, an estimate is made of its own reference alone; with the
-        second, of all references.
+        Two float64 tensors (stems · channels, length, stems · channels): channel of a reference, its delay, channel
+        of an estimate. The first approximates an estimate by its own reference alone, the second by all references.
 
     Raises:
         EvaluationError: if there are NaN or infinite samples.
@@ -59,22 +60,22 @@ def distortion_filters(references: Tensor, estimates: Tensor, length: int) -> tu
 
 
 def lagged_products(first: Tensor, second: Tensor, n_lags: int) -> Tensor:
-    """Inner products of signals with later parts of signals, in memory that does not grow with their length.
+    """Cross-correlations of signals for the lags from 0 on, in memory that does not grow with their length.
 
     Args:
         first: (a, samples).
         second: (b, samples).
-        n_lags: how many lags, from 0 on, in samples.
+        n_lags: number of lags, in samples.
 
     Returns:
         float64 (a, b, n_lags): the sum over n of first[n] · second[n + lag].
     """
-    n_fft = max(_FFT_LENGTH, 1 << (4 * n_lags - 1).bit_length())
-    length = n_fft - n_lags + 1  # a block and its lags fit into a transform: nothing wraps around
+    n_fft = max(_MIN_FFT_LENGTH, 1 << (4 * n_lags - 1).bit_length())
+    length = n_fft - n_lags + 1  # a block and its lags fit into a transform: nothing wraps
     n_blocks = -(-first.shape[-1] // length)
     total = torch.zeros((n_fft // 2 + 1, len(first), len(second)), dtype=torch.complex128, device=first.device)
-    for begin in range(0, n_blocks, _BLOCKS_AT_ONCE):
-        blocks = range(begin, min(begin + _BLOCKS_AT_ONCE, n_blocks))
+    for begin in range(0, n_blocks, _BATCH_BLOCKS):
+        blocks = range(begin, min(begin + _BATCH_BLOCKS, n_blocks))
         now = _spectra(first, blocks, length, length, n_fft)
         later = _spectra(second, blocks, length, n_fft, n_fft)
         total += now.mH @ later  # (bins, a, b)
@@ -85,8 +86,8 @@ def lagged_products(first: Tensor, second: Tensor, n_lags: int) -> Tensor:
 def _spectra(signals: Tensor, blocks: range, hop: int, length: int, n_fft: int) -> Tensor:
     """Transforms of the `length` samples that begin at each of `blocks` times `hop`: (bins, blocks, signals)."""
     begin, end = blocks.start * hop, (blocks.stop - 1) * hop + length
-    part = signals[:, begin:end].to(torch.float64)
-    padded = torch.nn.functional.pad(part, (0, end - begin - part.shape[-1]))
+    samples = signals[:, begin:end].to(torch.float64)
+    padded = torch.nn.functional.pad(samples, (0, end - begin - samples.shape[-1]))
     spectra: Tensor = torch.fft.rfft(padded.unfold(-1, length, hop), n_fft)
     return spectra.permute(2, 1, 0).contiguous()
 
@@ -98,11 +99,12 @@ def gram_matrix(products: Tensor) -> Tensor:
         products: (signals, signals, lags), the `lagged_products` of signals with themselves.
 
     Returns:
-        (signals · lags, signals · lags): at (i · lags + a, j · lags + b) that of signal i delayed by a and signal j
-        delayed by b. It depends on b - a alone, so each block of two signals is a Toeplitz matrix.
+        (signals · lags, signals · lags): at (i · lags + a, j · lags + b) the product of signal i delayed by a and
+        signal j delayed by b. It depends on b - a alone, so each block of two signals is a Toeplitz matrix.
     """
     n_signals, _, n_lags = products.shape
-    by_lag = torch.cat([products.flip(-1)[..., :-1], products.transpose(0, 1)], -1)  # b - a from 1 - n_lags on
+    # (signals, signals, 2 · lags - 1), for b - a = 1 - n_lags, ..., n_lags - 1
+    by_lag = torch.cat([products.flip(-1)[..., :-1], products.transpose(0, 1)], -1)
     matrix = products.new_empty((n_signals, n_lags, n_signals, n_lags))
     for delay in range(n_lags):
         matrix[:, delay] = by_lag[..., n_lags - 1 - delay : 2 * n_lags - 1 - delay]
@@ -110,12 +112,12 @@ def gram_matrix(products: Tensor) -> Tensor:
 
 
 def solve(gram: Tensor, products: Tensor) -> Tensor:
-    """Solve gram · filters = products.
+    """Solve gram · filters = products, by Cholesky factorisation.
 
-    museval adds the machine's epsilon to the diagonal, and so does this. Where the matrix is singular all the same,
-    as with a stem that is the same in both channels, many filters do the same to the references. One of them is found
-    by adding as much as it takes, and refining what comes out against the matrix itself (Riley, "Solving systems of
-    linear equations with a positive definite, symmetric, but possibly ill-conditioned matrix", MTAC 9, 1955).
+    Machine epsilon is added to the diagonal, as in museval. Where the matrix is singular all the same, as with a stem
+    whose channels are equal, many filters give the same result. One of them is found by adding as much as it takes to
+    the diagonal, and refining the solution with the residual of the matrix itself (Riley, "Solving systems of linear
+    equations with a positive definite, symmetric, but possibly ill-conditioned matrix", MTAC 9, 1955).
 
     Args:
         gram: (n, n), symmetric and positive semidefinite up to rounding.
@@ -128,7 +130,7 @@ def solve(gram: Tensor, products: Tensor) -> Tensor:
     factor, is_singular = _factor(gram, epsilon)
     if not is_singular:
         return _substitute(factor, products)
-    ridge = _RIDGE * epsilon * float(gram.diagonal().max())
+    ridge = _MIN_RIDGE * epsilon * float(gram.diagonal().max())
     while is_singular:
         factor, is_singular = _factor(gram, ridge)
         ridge *= 4
@@ -140,13 +142,13 @@ def solve(gram: Tensor, products: Tensor) -> Tensor:
 
 def _substitute(factor: Tensor, products: Tensor) -> Tensor:
     """Solve factor · factor' · filters = products; `cholesky_solve` would copy the factor first."""
-    halfway = torch.linalg.solve_triangular(factor, products, upper=False)
-    filters: Tensor = torch.linalg.solve_triangular(factor.mT, halfway, upper=True)
+    forward = torch.linalg.solve_triangular(factor, products, upper=False)
+    filters: Tensor = torch.linalg.solve_triangular(factor.mT, forward, upper=True)
     return filters
 
 
 def _factor(gram: Tensor, ridge: float) -> tuple[Tensor, bool]:
-    """The Cholesky factor of a matrix with `ridge` added to its diagonal, and whether there is none."""
+    """The lower Cholesky factor of a matrix with `ridge` added to its diagonal, and whether it is singular."""
     matrix = gram.clone()
     matrix.diagonal().add_(ridge)
     factor, failed = torch.linalg.cholesky_ex(matrix)

@@ -1,32 +1,42 @@
-"""What all methods reached, side by side: a CSV file, Markdown tables and a box plot."""
+"""The scores of all methods and tracks -> a CSV file, Markdown tables, a box plot, and a table for a terminal."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from spleeter.errors import EncodeError, EvaluationError
-from spleeter.evaluation.scores import FRAME_METRICS, TRACK_METRICS, median, read
+from spleeter.errors import EncodeError, EvaluationError, OutputError
+from spleeter.evaluation.scores import FRAME_METRICS, TRACK_METRICS, median, read_scores
+from spleeter.plotting import BoxPanel, box_plot_png
 from spleeter.utils.logging import logger
 from spleeter.utils.whole_file import write_whole
 
-Item = TypeVar("Item")
+__all__ = [
+    "METRICS_FOLDER",
+    "ScoreRow",
+    "ScoreRows",
+    "as_csv",
+    "as_markdown",
+    "as_text",
+    "collect_scores",
+    "median_scores",
+    "write_report",
+]
 
-_DISTORTION = (FRAME_METRICS[0], TRACK_METRICS[0])
-"""SDR: of frames, and of whole tracks."""
+Item = TypeVar("Item")
 
 METRICS_FOLDER = "metrics"
 """Below it: METHOD/SUBSET/TRACK.json."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One number: what a method reached on a stem of a track, in decibels; of metrics with frames, the median."""
+class ScoreRow:
+    """One value of a method on a stem of a track, in decibels; of metrics with frames, the median over the frames."""
 
     method: str
     track: str
@@ -35,51 +45,65 @@ class Row:
     score: float
 
 
-Rows: TypeAlias = Sequence[Row]
+ScoreRows: TypeAlias = Sequence[ScoreRow]
 
 
-def collect(output: Path, subset: str) -> list[Row]:
-    """The numbers of all methods and tracks with scores in a folder; broken files are left out with a warning."""
+def collect_scores(output: Path, subset: str) -> list[ScoreRow]:
+    """The scores of all methods and tracks in a folder; unreadable files are skipped with a warning."""
     rows = []
     folders = [folder / subset for folder in sorted((output / METRICS_FOLDER).glob("*"))]
     for path in [path for folder in folders for path in sorted(folder.glob("*.json"))]:
         try:
-            targets = read(path).targets
+            targets = read_scores(path).targets
         except EvaluationError as error:
-            logger.warning("%s; left out", error)
+            logger.warning("%s; skipped", error)
             continue
         for target in targets:
             for metric in (*FRAME_METRICS, *TRACK_METRICS):
-                rows.append(Row(path.parent.parent.name, path.stem, target.name, metric, target.summary(metric)))
+                rows.append(ScoreRow(path.parent.parent.name, path.stem, target.name, metric, target.summary(metric)))
     return rows
 
 
-def write_report(rows: Rows, subset: str, output: Path) -> list[Path]:
+def median_scores(rows: ScoreRows) -> dict[tuple[str, str, str], float]:
+    """(method, target, metric) -> the median over the tracks that have a value."""
+    scores: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        scores.setdefault((row.method, row.target, row.metric), []).append(row.score)
+    return {key: median(values) for key, values in scores.items()}
+
+
+def write_report(rows: ScoreRows, subset: str, output: Path) -> list[Path]:
     """Write `scores-SUBSET.csv`, `.md` and `.png` into a folder.
 
-    Without matplotlib the plot is left out, which the logger is told.
+    Without matplotlib the plot is skipped with a warning.
 
     Args:
-        rows: what `collect` found there.
-        subset: that they are of.
+        rows: from `collect_scores`.
+        subset: name of the subset.
         output: the folder.
 
     Returns:
         The files that were written; none if there are no rows.
 
     Raises:
-        EncodeError, OSError: if one cannot be written.
+        EncodeError: if a file cannot be written.
     """
     if not rows:
         return []
     csv_file, tables, plot = (output / f"scores-{subset}.{ending}" for ending in ("csv", "md", "png"))
     write_whole(csv_file, as_csv(rows, subset).encode(), EncodeError)
     write_whole(tables, as_markdown(rows, subset).encode(), EncodeError)
-    return [csv_file, tables, *([plot] if draw(rows, subset, plot) else [])]
+    try:
+        png = box_plot_png(_box_panels(rows), f"tracks of {subset}")
+    except OutputError as error:
+        logger.warning("the box plot is skipped: %s", error)
+        return [csv_file, tables]
+    write_whole(plot, png, EncodeError)
+    return [csv_file, tables, plot]
 
 
-def as_csv(rows: Rows, subset: str) -> str:
-    """A line for each number; one that there is not is empty."""
+def as_csv(rows: ScoreRows, subset: str) -> str:
+    """A CSV table with a line for each value; the score is empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "subset", "track", "target", "metric", "score"])
@@ -89,122 +113,97 @@ def as_csv(rows: Rows, subset: str) -> str:
     return text.getvalue()
 
 
-def as_markdown(rows: Rows, subset: str) -> str:
-    """Tables with a line for each method, BSS Eval as in the Spleeter paper and the ratios of whole tracks; then the
-    ratios to distortion track by track, with a column for each method."""
-    n_tracks = len(_different(row.track for row in rows))
-    return (
-        "\n\n".join(
-            [
-                f"# Scores on {n_tracks} track{'s' * (n_tracks != 1)} of {subset}",
-                "BSS Eval v4 in dB: medians over the tracks of the medians over their frames.",
-                _table(rows, FRAME_METRICS),
-                "Ratios over whole tracks in dB: medians over the tracks.",
-                _table(rows, TRACK_METRICS),
-                "SDR of each track in dB: the median over its frames / over the whole track.",
-                _table_of_tracks(rows),
-            ]
-        )
-        + "\n"
-    )
+def as_markdown(rows: ScoreRows, subset: str) -> str:
+    """Markdown tables of medians with a line for each method, and of the SDR of each track with a column for each.
+
+    The medians are those of BSS Eval v4, with the columns of the Spleeter paper, and of the ratios of whole tracks.
+    """
+    n_tracks = len(_unique(row.track for row in rows))
+    paragraphs = [
+        f"# Scores on {n_tracks} track{'s' * (n_tracks != 1)} of {subset}",
+        "BSS Eval v4 in dB: medians over the tracks of the medians over their frames.",
+        _median_table(rows, FRAME_METRICS),
+        "Ratios over whole tracks in dB: medians over the tracks.",
+        _median_table(rows, TRACK_METRICS),
+        "SDR of each track in dB: the median over its frames / over the whole track.",
+        _track_table(rows),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def _table(rows: Rows, metrics: Sequence[str]) -> str:
-    medians = overall(rows)
-    columns = [(target, metric) for target in _different(row.target for row in rows) for metric in metrics]
+def as_text(rows: ScoreRows) -> str:
+    """The medians as a table for a terminal, with a line for each method and stem."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    medians, metrics = median_scores(rows), (*FRAME_METRICS, *TRACK_METRICS)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for header in ("", "", *metrics):
+        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+    for method, target in _unique((row.method, row.target) for row in rows):
+        scores = (_format(medians.get((method, target, metric))) for metric in metrics)
+        table.add_row(Text(method), Text(target), *scores)  # a str would be read as markup
+    console = Console(file=io.StringIO(), width=10_000)  # a terminal wraps lines that are longer than its own
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _median_table(rows: ScoreRows, metrics: Sequence[str]) -> str:
+    """A Markdown table with a line for each method, and a column for each stem and metric."""
+    medians = median_scores(rows)
+    columns = [(target, metric) for target in _unique(row.target for row in rows) for metric in metrics]
     lines = [
         ["method", "tracks", *(f"{target} {metric}" for target, metric in columns)],
         ["---", *["---:"] * (1 + len(columns))],
     ]
-    for method in _different(row.method for row in rows):
-        n_tracks = len(_different(row.track for row in rows if row.method == method))
-        lines.append([method, str(n_tracks), *(shown(medians.get((method, *column))) for column in columns)])
-    return _lines(lines)
+    for method in _unique(row.method for row in rows):
+        n_tracks = len(_unique(row.track for row in rows if row.method == method))
+        lines.append([method, str(n_tracks), *(_format(medians.get((method, *column))) for column in columns)])
+    return _markdown(lines)
 
 
-def _table_of_tracks(rows: Rows) -> str:
-    methods = _different(row.method for row in rows)
+def _track_table(rows: ScoreRows) -> str:
+    """A Markdown table with a line for each track and stem, and a column for each method: both kinds of SDR."""
+    methods = _unique(row.method for row in rows)
     scores = {(row.track, row.target, row.method, row.metric): row.score for row in rows}
     lines = [["track", "stem", *methods], ["---", "---", *["---:"] * len(methods)]]
-    for track, target in _different((row.track, row.target) for row in rows):
-        pairs = [[scores.get((track, target, method, metric)) for metric in _DISTORTION] for method in methods]
-        lines.append([track, target, *(" / ".join(shown(score) or "–" for score in pair) for pair in pairs)])
-    return _lines(lines)
+    for track, target in _unique((row.track, row.target) for row in rows):
+        pairs = [
+            [scores.get((track, target, method, metric)) for metric in ("SDR", "global SDR")] for method in methods
+        ]
+        lines.append([track, target, *(" / ".join(_format(score) or "–" for score in pair) for pair in pairs)])
+    return _markdown(lines)
 
 
-def _lines(cells: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in cells)
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as the lines of a Markdown table."""
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
-def overall(rows: Rows) -> dict[tuple[str, str, str], float]:
-    """(method, target, metric) -> the median over the tracks, NaN apart."""
-    scores: dict[tuple[str, str, str], list[float]] = {}
-    for row in rows:
-        scores.setdefault((row.method, row.target, row.metric), []).append(row.score)
-    return {key: median(values) for key, values in scores.items()}
-
-
-def shown(score: float | None) -> str:
-    """A number for a table, with two decimals; nothing where there is none."""
+def _format(score: float | None) -> str:
+    """A score with two decimals; empty where there is none."""
     return "" if score is None or math.isnan(score) else f"{score:.2f}"
 
 
-def as_text(rows: Rows) -> str:
-    """The medians as a small table for a terminal: a line for each method and stem."""
-    medians, metrics = overall(rows), (*FRAME_METRICS, *TRACK_METRICS)
-    lines = [["", "", *metrics]]
-    for method, target in _different((row.method, row.target) for row in rows):
-        lines.append([method, target, *(shown(medians.get((method, target, metric))) for metric in metrics)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned: list[Callable[[str, int], str]] = [str.ljust, str.ljust, *[str.rjust] * len(metrics)]
-    return "\n".join(
-        "  ".join(align(cell, width) for align, cell, width in zip(aligned, line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def draw(rows: Rows, subset: str, path: Path) -> bool:
-    """Draw the tracks' numbers as boxes: a plot for each metric of BSS Eval, in it a box for each stem and method.
-
-    Returns:
-        Whether it was drawn: without matplotlib it is not, and the logger is told how to have it.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        logger.warning("the box plot is left out, because it takes matplotlib: pip install spleeter[plot]")
-        return False
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    for axes, metric in zip(figure.subplots(2, 2, sharex=True).flat, FRAME_METRICS, strict=True):
-        boxes = _boxes(axes, [row for row in rows if row.metric == metric])
-        axes.set_ylabel(f"{metric} in dB")
-        axes.grid(axis="y", alpha=0.3)
-    figure.legend(boxes.values(), boxes, loc="outside lower center", ncols=4, title=f"tracks of {subset}")
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110)
-    write_whole(path, png.getvalue(), EncodeError)
-    return True
-
-
-def _boxes(axes: Any, rows: Rows) -> dict[str, Any]:
-    """Draw one metric's boxes, side by side for each stem. Returns a box for each method, for the legend."""
-    targets, methods = _different(row.target for row in rows), _different(row.method for row in rows)
-    legend = {}
-    for number, method in enumerate(methods):
-        scores = [[row.score for row in rows if (row.method, row.target) == (method, target)] for target in targets]
-        drawn = axes.boxplot(
-            [[score for score in of_target if not math.isnan(score)] for of_target in scores],
-            positions=[place + (number + 0.5) / len(methods) * 0.8 - 0.4 for place in range(len(targets))],
-            widths=0.7 / len(methods),
-            patch_artist=True,
-            boxprops={"facecolor": f"C{number}", "alpha": 0.6},
-            medianprops={"color": f"C{number}", "linewidth": 2},
+def _box_panels(rows: ScoreRows) -> list[BoxPanel]:
+    """A panel for each metric of BSS Eval, with the tracks' scores in a box for each stem and method."""
+    targets, methods = _unique(row.target for row in rows), _unique(row.method for row in rows)
+    scores: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        if not math.isnan(row.score):
+            scores.setdefault((row.metric, row.method, row.target), []).append(row.score)
+    return [
+        BoxPanel(
+            f"{metric} in dB",
+            targets,
+            {method: [scores.get((metric, method, target), []) for target in targets] for method in methods},
         )
-        legend[method] = drawn["boxes"][0]
-    axes.set_xticks(range(len(targets)), targets)
-    return legend
+        for metric in FRAME_METRICS
+    ]
 
 
-def _different(items: Iterable[Item]) -> list[Item]:
-    """Each item once, in the order of their first appearance."""
+def _unique(items: Iterable[Item]) -> list[Item]:
+    """Each item once, in the order of first appearance."""
     return list(dict.fromkeys(items))

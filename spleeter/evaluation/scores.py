@@ -1,4 +1,4 @@
-"""The scores of a track: held, and written as the JSON that museval writes and reads."""
+"""The scores of a track <-> museval's JSON file."""
 
 from __future__ import annotations
 
@@ -15,24 +15,35 @@ import numpy.typing as npt
 from spleeter.errors import EvaluationError
 from spleeter.utils.names import display_name
 
+__all__ = [
+    "FRAME_METRICS",
+    "TRACK_METRICS",
+    "TargetScores",
+    "TrackScores",
+    "from_json",
+    "median",
+    "read_scores",
+    "to_json",
+]
+
 FRAME_METRICS = ("SDR", "SIR", "SAR", "ISR")
-"""Those of BSS Eval v4, one number a frame, in the order of the original's tables."""
+"""BSS Eval v4: one value a frame, in the order of the original's tables."""
 
 TRACK_METRICS = ("global SDR", "SI-SDR")
-"""One number a track; see `sdr.py`."""
+"""One value a track; see `sdr.py`."""
 
 _DIGITS = 5
-"""Decimals that are written, as many as museval writes."""
+"""Decimals in the file, as in museval's."""
 
 
 @dataclass(frozen=True)
 class TargetScores:
     """The scores of one stem, in decibels.
 
-    Args:
-        name: of the stem.
+    Attributes:
+        name: the stem's name.
         frames: metric -> float64 (frames,); NaN where a frame is not scored.
-        whole: metric -> of the whole track.
+        whole: metric -> value of the whole track.
     """
 
     name: str
@@ -40,7 +51,7 @@ class TargetScores:
     whole: Mapping[str, float]
 
     def summary(self, metric: str) -> float:
-        """The track's number for a metric: of one that has frames, their median, NaN apart; NaN if there is none."""
+        """The track's value of a metric: the median over the frames if it has frames. NaN if there is none."""
         return median(self.frames[metric]) if metric in self.frames else self.whole.get(metric, math.nan)
 
 
@@ -48,10 +59,10 @@ class TargetScores:
 class TrackScores:
     """The scores of a track's stems.
 
-    Args:
-        source: the path of the track that was scored.
-        frame_seconds: length of a frame, and from one to the next.
-        targets: one for each stem.
+    Attributes:
+        source: path of the track.
+        frame_seconds: length of a frame, and distance between the starts of frames.
+        targets: the scores of each stem.
     """
 
     source: str
@@ -67,11 +78,13 @@ def median(values: npt.ArrayLike) -> float:
 
 
 def to_json(scores: TrackScores) -> str:
-    """The text of museval's JSON file, infinity written as NaN as museval does it, with two keys more.
+    """The text of museval's JSON file, in which infinity is NaN, with two more keys.
 
-    `whole` has the numbers of the whole track, `source` the path of the track.
+    `whole` has the values of the whole track, `source` the path of the track.
     """
-    targets = [{"name": target.name, "frames": _frames(target, scores.frame_seconds)} for target in scores.targets]
+    targets = [
+        {"name": target.name, "frames": _frames_to_json(target, scores.frame_seconds)} for target in scores.targets
+    ]
     whole = [
         {"name": target.name, **{metric: _rounded(value) for metric, value in target.whole.items()}}
         for target in scores.targets
@@ -79,15 +92,15 @@ def to_json(scores: TrackScores) -> str:
     return json.dumps({"targets": targets, "whole": whole, "source": scores.source}, indent=2)
 
 
-def _frames(target: TargetScores, seconds: float) -> list[dict[str, Any]]:
+def _frames_to_json(target: TargetScores, seconds: float) -> list[dict[str, Any]]:
     rows = zip(*(target.frames[metric] for metric in FRAME_METRICS), strict=True)
     return [
         {
-            "time": number * seconds,
+            "time": index * seconds,
             "duration": seconds,
             "metrics": {metric: _rounded(value) for metric, value in zip(FRAME_METRICS, row, strict=True)},
         }
-        for number, row in enumerate(rows)
+        for index, row in enumerate(rows)
     ]
 
 
@@ -96,14 +109,17 @@ def _rounded(value: float) -> float:
 
 
 def from_json(text: str) -> TrackScores:
-    """Undo `to_json`. What museval wrote has nothing of the whole track, and no source.
+    """The inverse of `to_json`. Files of museval have no values of the whole track, and no source.
 
     Raises:
-        EvaluationError: if it is no such text, or only its beginning.
+        EvaluationError: if the text is something else, or truncated.
     """
     try:
-        read = json.loads(text)
-        whole = {entry["name"]: _numbers(entry, TRACK_METRICS) for entry in read.get("whole", [])}
+        content = json.loads(text)
+        whole = {
+            entry["name"]: {metric: float(entry[metric]) for metric in TRACK_METRICS}
+            for entry in content.get("whole", [])
+        }
         targets = tuple(
             TargetScores(
                 target["name"],
@@ -113,20 +129,20 @@ def from_json(text: str) -> TrackScores:
                 },
                 whole.get(target["name"], {}),
             )
-            for target in read["targets"]
+            for target in content["targets"]
         )
-        seconds = next((float(frame["duration"]) for target in read["targets"] for frame in target["frames"]), 1.0)
-        return TrackScores(read.get("source", ""), seconds, targets)
+        seconds = next((float(frame["duration"]) for target in content["targets"] for frame in target["frames"]), 1.0)
+        return TrackScores(content.get("source", ""), seconds, targets)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvaluationError(f"these are no scores of a track ({type(error).__name__}: {error})") from error
+        raise EvaluationError(f"the text is not the scores of a track ({type(error).__name__}: {error})") from error
 
 
-def _numbers(entry: Mapping[str, Any], metrics: tuple[str, ...]) -> dict[str, float]:
-    return {metric: float(entry[metric]) for metric in metrics}
+def read_scores(path: Path) -> TrackScores:
+    """Read the scores of a track.
 
-
-def read(path: Path) -> TrackScores:
-    """Read a track's file. Raises EvaluationError if it is not there or holds something else."""
+    Raises:
+        EvaluationError: if the file does not exist, or is something else.
+    """
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, EvaluationError) as error:

@@ -2,7 +2,7 @@
 
 samples -> STFT -> magnitudes -> network -> masks -> stem spectra -> inverse STFT -> samples of the stems
 
-All but the network is done block by block of frames, side by side in threads on a CPU: a block's temporaries stay in the
+All but the network is done in blocks of frames, side by side in threads on a CPU: a block's temporaries stay in the
 caches, and blocks do not depend on each other until their ends are overlap-added.
 """
 
@@ -195,7 +195,7 @@ class Engine:
         return analysed
 
     def _transform(self, waveform: Array) -> tuple[list[Array], Array]:
-        """The spectra of the frames that belong to hops, in blocks, and the magnitudes (channels, frames, F) of all."""
+        """The spectra of the hops' own frames, in blocks, and the magnitudes (channels, frames, F) of all frames."""
         keys, n_ahead = self._configuration, self._tiling.n_ahead
         n_frames = (waveform.shape[-1] - keys.frame_length) // keys.frame_step + 1
         mixture = self._empty((keys.n_channels, n_frames, keys.F))

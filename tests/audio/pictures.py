@@ -1,11 +1,11 @@
-"""Small cover pictures, made with FFmpeg's encoders."""
+"""A cover picture for audio files, made with FFmpeg's encoders."""
 
 import av
 import numpy as np
 
 
 def picture(codec: str) -> bytes:
-    """A picture of 48 by 32 pixels as "png" or "mjpeg" (JPEG)."""
+    """A cover picture of 48 × 32 random pixels, encoded as "png" or "mjpeg" (JPEG)."""
     context = av.CodecContext.create(codec, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = 48, 32

@@ -350,7 +350,7 @@ def test_plot_draws_a_picture_for_each_song(run: Run, tiny_model: Path, song: Pa
 def test_plot_without_matplotlib_says_so_before_any_work(
     run: Run, tiny_model: Path, song: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spleeter.plotting.file.find_spec", lambda name: None)
+    monkeypatch.setattr("spleeter.plotting.png.find_spec", lambda name: None)
     result = run("separate", "--plot", "-p", tiny_model, "-o", out, song)
     assert result.returncode == 2
     assert "pip install 'spleeter[plot]'" in result.stderr

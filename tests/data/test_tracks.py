@@ -11,9 +11,9 @@ import soundfile
 
 from spleeter.data.tracks import MIXTURE, Track, find_tracks, load_track
 from spleeter.errors import DatasetError, DecodeError
-from tests.evaluation.conftest import NAMES, RATE, made_up, musdb_file, sixteen_bits, write_track
+from tests.evaluation.conftest import NAMES, RATE, musdb_file, sixteen_bits, synthetic, write_track
 
-STEMS = sixteen_bits(0.1 * made_up(4, 3000)[0])
+STEMS = sixteen_bits(0.1 * synthetic(4, 3000)[0])
 
 
 def load(track: Track, *instruments: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Stems to be scored: made up, and real ones."""
+"""Stems to be scored: synthetic and real ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Stems = npt.NDArray[np.floating]
 """(stems, samples, channels)"""
 
 
-def made_up(n_stems: int = 3, n_samples: int = 12000, n_channels: int = 2, seed: int = 0) -> tuple[Stems, Stems]:
+def synthetic(n_stems: int = 3, n_samples: int = 12000, n_channels: int = 2, seed: int = 0) -> tuple[Stems, Stems]:
     """References, and estimates that leak, echo and hiss."""
     generator = np.random.default_rng(seed)
     references = generator.standard_normal((n_stems, n_samples, n_channels))
@@ -28,12 +28,12 @@ def made_up(n_stems: int = 3, n_samples: int = 12000, n_channels: int = 2, seed:
 
 
 def sixteen_bits(waveforms: Stems) -> Stems:
-    """What a 16-bit file keeps of waveforms."""
+    """Waveforms rounded to 16 bits."""
     return np.round(waveforms * 32768) / 32768
 
 
 def leaky(references: Stems, seed: int = 0) -> Stems:
-    """Something like the output of a model: a part of the others, an echo and hiss are in every stem; 16 bits."""
+    """Estimates like a model's: each stem with leaks of the others, an echo and hiss; 16 bits."""
     generator = np.random.default_rng(seed)
     leak = 0.8 * references + 0.1 * references.sum(0) + 0.2 * np.roll(references, 5, axis=1)
     return sixteen_bits(leak + 1e-3 * generator.standard_normal(references.shape))
@@ -48,18 +48,18 @@ def musdb_file() -> Path:
 
 
 def lossy_stems() -> Stems:
-    """Five seconds of a real song's drums, bass, other and vocals, as they are decoded, in float32."""
+    """Five seconds of a real song's drums, bass, other and vocals, decoded from a lossy file: float32."""
     return np.stack([PyAVAudioAdapter(stream).load(musdb_file(), duration=5)[0] for stream in range(1, 5)])
 
 
 @pytest.fixture(scope="session")
 def real_stems() -> Stems:
-    """The same as 16-bit files would hold it, in float64."""
+    """The same, rounded to 16 bits: float64."""
     return sixteen_bits(lossy_stems().astype(np.float64))
 
 
 def write_track(folder: Path, stems: Stems, names: tuple[str, ...] = NAMES, ending: str = "wav") -> Path:
-    """A folder with a sound file for each stem."""
+    """A folder with an audio file for each stem."""
     folder.mkdir(parents=True)
     for name, stem in zip(names, stems, strict=False):
         soundfile.write(folder / f"{name}.{ending}", stem, RATE)

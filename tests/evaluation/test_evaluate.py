@@ -1,4 +1,4 @@
-"""Evaluation as a whole: what is written, what is gone on with, and what fails alone."""
+"""Evaluation as a whole: the files that are written, resuming, and failures of single tracks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import soundfile
 from spleeter.configuration import Configuration
 from spleeter.data.tracks import Track, find_tracks
 from spleeter.errors import EvaluationError
-from spleeter.evaluation.evaluate import Method, evaluate, plan, run
-from spleeter.evaluation.scores import FRAME_METRICS, read
+from spleeter.evaluation.evaluate import Method, evaluate, plan_tracks, score_tracks
+from spleeter.evaluation.scores import FRAME_METRICS, read_scores
 from spleeter.separator import Progress, Separator
-from tests.evaluation.conftest import NAMES, RATE, made_up, sixteen_bits, write_track
+from tests.evaluation.conftest import NAMES, RATE, sixteen_bits, synthetic, write_track
 
-STEMS = sixteen_bits(0.1 * made_up(4, 3 * RATE)[0])
+STEMS = sixteen_bits(0.1 * synthetic(4, 3 * RATE)[0])
 
 
 @pytest.fixture(scope="module")
@@ -56,62 +56,62 @@ def test_scores_are_those_of_the_stems_that_are_written(tracks: list[Track], mas
     estimates = np.stack([soundfile.read(audio / f"{name}.wav", dtype="float32")[0] for name in names])
     references = np.stack([STEMS[NAMES.index(name)] for name in names])
     theirs = museval.evaluate(references, estimates.astype(np.float64))
-    scores = read(out / "metrics" / "mask" / "test" / "song 0.json")
-    for number, target in enumerate(scores.targets):
-        assert target.name == names[number]
+    scores = read_scores(out / "metrics" / "mask" / "test" / "song 0.json")
+    for index, target in enumerate(scores.targets):
+        assert target.name == names[index]
         for metric, expected in zip(("SDR", "ISR", "SIR", "SAR"), theirs, strict=True):
-            np.testing.assert_allclose(target.frames[metric], expected[number], atol=1e-4)
+            np.testing.assert_allclose(target.frames[metric], expected[index], atol=1e-4)
     error = ((references[0] - estimates[0]) ** 2).sum()
     assert scores.targets[0].whole["global SDR"] == pytest.approx(
         10 * np.log10((references[0] ** 2).sum() / error), abs=1e-4
     )
 
 
-def test_what_is_there_is_left_alone_and_what_is_broken_is_done_again(
+def test_complete_scores_are_kept_and_truncated_ones_are_made_again(
     tracks: list[Track], mask: Method, out: Path
 ) -> None:
     evaluate(tracks, [mask], out, keep_audio=False)
     assert not (out / "audio").exists()
-    assert plan(tracks, [mask], out) == []
+    assert plan_tracks(tracks, [mask], out) == []
     broken = out / "metrics" / "mask" / "test" / "song 1.json"
     whole = broken.read_text()
     broken.write_text(whole[: len(whole) // 2])
-    assert [job.track.name for job in plan(tracks, [mask], out)] == ["song 1"]
+    assert [task.track.name for task in plan_tracks(tracks, [mask], out)] == ["song 1"]
     evaluate(tracks, [mask], out, keep_audio=False)
     assert broken.read_text() == whole
 
 
-def test_a_track_of_the_same_name_elsewhere_is_another(
+def test_a_track_of_the_same_name_in_another_folder_is_scored(
     tracks: list[Track], mask: Method, out: Path, tmp_path: Path
 ) -> None:
     evaluate(tracks[:1], [mask], out, keep_audio=False)
     write_track(tmp_path / "elsewhere" / "song 0", STEMS)
-    assert len(plan(find_tracks(tmp_path / "elsewhere"), [mask], out)) == 1
+    assert len(plan_tracks(find_tracks(tmp_path / "elsewhere"), [mask], out)) == 1
 
 
-def test_scores_of_another_configuration_are_not_mixed_in(
+def test_scores_of_different_configurations_are_not_mixed(
     tracks: list[Track], mask: Method, out: Path, tiny_model: Path
 ) -> None:
     evaluate(tracks[:1], [mask], out, keep_audio=False)
     with_mwf = Configuration.load({**Configuration.load(tiny_model).to_dict(), "MWF": True})
     with pytest.raises(EvaluationError, match=r"choose another name \(--method\) or another output folder"):
-        plan(tracks, [Method("mask", Separator(with_mwf, device="cpu"))], out)
+        plan_tracks(tracks, [Method("mask", Separator(with_mwf, device="cpu"))], out)
     assert evaluate(tracks[:1], [Method("mwf", Separator(with_mwf, device="cpu"))], out, keep_audio=False) == []
 
 
-def test_scores_of_another_precision_are_not_mixed_in(
+def test_scores_of_different_precisions_are_not_mixed(
     tracks: list[Track], mask: Method, out: Path, tiny_model: Path
 ) -> None:
-    plan(tracks, [mask], out)
+    plan_tracks(tracks, [mask], out)
     half = Separator(tiny_model, device="cpu", precision="bfloat16")
     with pytest.raises(EvaluationError, match="made with other settings"):
-        plan(tracks, [Method("mask", half)], out)
+        plan_tracks(tracks, [Method("mask", half)], out)
 
 
-def test_settings_that_cannot_be_read(tracks: list[Track], mask: Method, out: Path) -> None:
+def test_unreadable_settings_are_reported(tracks: list[Track], mask: Method, out: Path) -> None:
     (out / "metrics" / "mask" / "settings.json").mkdir(parents=True)
     with pytest.raises(EvaluationError, match=r"cannot read .*settings\.json"):
-        plan(tracks, [mask], out)
+        plan_tracks(tracks, [mask], out)
 
 
 def test_a_broken_track_fails_alone(
@@ -119,50 +119,55 @@ def test_a_broken_track_fails_alone(
 ) -> None:
     (tracks[0].path / "drums.wav").write_bytes(b"no sound")
     (failure,) = evaluate(tracks, [mask], out, keep_audio=False)
-    assert failure.job.track.name == "song 0"
+    assert failure.task.track.name == "song 0"
     assert "song 0" in failure.reason
     assert caplog.messages == [failure.reason]
     assert files(out) == {"metrics/mask/settings.json", "metrics/mask/test/song 1.json"}
 
 
-def test_instruments_that_tracks_lack(
+def test_instruments_that_tracks_lack_are_logged_and_not_scored(
     mask: Method, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_track(tmp_path / "songs" / "song 0", STEMS[[0, 3]], ("vocals", "other"))
     write_track(tmp_path / "songs" / "song 1", STEMS)
     assert evaluate(find_tracks(tmp_path / "songs"), [mask], out, keep_audio=False) == []
     assert caplog.messages == ["drums is not scored on 1 of 2 tracks: they have no such stem"]
-    assert [t.name for t in read(out / "metrics" / "mask" / "test" / "song 0.json").targets] == ["vocals", "other"]
+    assert [t.name for t in read_scores(out / "metrics" / "mask" / "test" / "song 0.json").targets] == [
+        "vocals",
+        "other",
+    ]
 
 
-def test_no_instrument_left(mask: Method, out: Path, tmp_path: Path) -> None:
+def test_tracks_without_any_of_the_stems_are_rejected(mask: Method, out: Path, tmp_path: Path) -> None:
     write_track(tmp_path / "songs" / "song", STEMS, ("guitar", "flute", "mixture"))
     with pytest.raises(EvaluationError, match="no track has any of these stems"):
-        plan(find_tracks(tmp_path / "songs"), [mask], out)
+        plan_tracks(find_tracks(tmp_path / "songs"), [mask], out)
 
 
-def test_silence_is_told(mask: Method, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_silent_frames_are_logged_and_not_scored(
+    mask: Method, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     stems = STEMS.copy()
     stems[1, RATE : 2 * RATE] = 0
     write_track(tmp_path / "songs" / "song", stems)
     with caplog.at_level(logging.INFO, "spleeter"):
         evaluate(find_tracks(tmp_path / "songs"), [mask], out, keep_audio=False)
     assert "song: silent at times: drums; museval's rule leaves 1 of 3 frames unscored" in caplog.messages
-    for target in read(out / "metrics" / "mask" / "test" / "song.json").targets:
+    for target in read_scores(out / "metrics" / "mask" / "test" / "song.json").targets:
         for metric in FRAME_METRICS:
             np.testing.assert_array_equal(np.isnan(target.frames[metric]), [False, True, False])
 
 
-def test_an_interruption_leaves_whole_files(tracks: list[Track], mask: Method, out: Path) -> None:
+def test_an_interruption_leaves_complete_files(tracks: list[Track], mask: Method, out: Path) -> None:
     @contextmanager
-    def announce(name: str) -> Iterator[None]:
+    def open_progress(name: str) -> Iterator[None]:
         yield
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(plan(tracks, [mask], out), keep_audio=False, announce=announce)
+        score_tracks(plan_tracks(tracks, [mask], out), keep_audio=False, open_progress=open_progress)
     assert files(out) == {"metrics/mask/settings.json", "metrics/mask/test/song 0.json"}
-    assert [job.track.name for job in plan(tracks, [mask], out)] == ["song 1"]
+    assert [task.track.name for task in plan_tracks(tracks, [mask], out)] == ["song 1"]
 
 
 @pytest.mark.parametrize("share", [0, 1])
@@ -170,13 +175,13 @@ def test_an_interruption_before_separating_or_scoring_leaves_nothing_of_the_trac
     tracks: list[Track], mask: Method, out: Path, share: int
 ) -> None:
     @contextmanager
-    def announce(name: str) -> Iterator[Progress]:
-        def tell(done: int, total: int | None) -> None:
+    def open_progress(name: str) -> Iterator[Progress]:
+        def progress(done: int, total: int | None) -> None:
             if done == share * len(STEMS[0]):
                 raise KeyboardInterrupt
 
-        yield tell
+        yield progress
 
     with pytest.raises(KeyboardInterrupt):
-        run(plan(tracks, [mask], out), announce=announce)
+        score_tracks(plan_tracks(tracks, [mask], out), open_progress=open_progress)
     assert files(out) == {"metrics/mask/settings.json"}

@@ -1,4 +1,4 @@
-"""Correlations, their matrix, and its solution, each against a plain sum."""
+"""Correlations, the Gram matrix and its solution, each against a direct computation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spleeter.evaluation.filters import distortion_filters, gram_matrix, lagged_products, solve
-from tests.evaluation.conftest import made_up
+from tests.evaluation.conftest import synthetic
 
 
 @pytest.mark.parametrize("n_samples", [3, 40, 5000, 30000])
@@ -21,16 +21,16 @@ def test_lagged_products_are_sums(n_samples: int) -> None:
         np.testing.assert_allclose(products[:, :, lag], first @ later.T, atol=1e-9)
 
 
-def test_the_matrix_holds_the_products_of_delayed_signals() -> None:
+def test_the_gram_matrix_has_the_products_of_delayed_signals() -> None:
     signals = torch.randn((3, 50), dtype=torch.float64)
     delayed = torch.stack([torch.nn.functional.pad(signals, (delay, 8 - delay)) for delay in range(8)], 1)
     expected = delayed.flatten(0, 1) @ delayed.flatten(0, 1).T
     torch.testing.assert_close(gram_matrix(lagged_products(signals, signals, 8)), expected)
 
 
-def test_filters_that_were_applied_are_found() -> None:
-    references = torch.from_numpy(made_up(2, 4000)[0])
-    references[:, -10:] = 0  # so that nothing of the filtered signals is cut off
+def test_the_filters_of_filtered_references_are_recovered() -> None:
+    references = torch.from_numpy(synthetic(2, 4000)[0])
+    references[:, -10:] = 0  # so that the filtered signals are complete
     estimates = 0.5 * references.roll(3, 1) + 0.25 * references.flip(0).roll(7, 1)
     own, joint = distortion_filters(references, estimates, 16)
     expected = torch.zeros((4, 16, 4), dtype=torch.float64)

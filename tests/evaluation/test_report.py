@@ -1,16 +1,15 @@
-"""The tables and the plot show what lies in the folder, and medians are medians of medians."""
+"""Tables and plot show the scores in the folder; medians are medians of medians."""
 
 from __future__ import annotations
 
 import csv
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spleeter.evaluation.report import as_text, collect, overall, write_report
+from spleeter.evaluation.report import ScoreRow, as_text, collect_scores, median_scores, write_report
 from spleeter.evaluation.scores import FRAME_METRICS, TargetScores, TrackScores, to_json
 from spleeter.utils.whole_file import write_whole
 
@@ -31,8 +30,8 @@ def output(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_files(output: Path, caplog: pytest.LogCaptureFixture) -> None:
-    files = write_report(collect(output, "test"), "test", output)
+def test_a_report_is_a_csv_file_tables_and_a_plot(output: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = write_report(collect_scores(output, "test"), "test", output)
     assert [file.name for file in files] == ["scores-test.csv", "scores-test.md", "scores-test.png"]
     assert files[2].read_bytes().startswith(b"\x89PNG")
     assert not caplog.text
@@ -43,8 +42,8 @@ def test_the_files(output: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert scores["mask", "c"] == ""
 
 
-def test_a_line_for_each_method(output: Path) -> None:
-    lines = write_report(collect(output, "test"), "test", output)[1].read_text(encoding="utf-8").splitlines()
+def test_tables_have_a_line_for_each_method(output: Path) -> None:
+    lines = write_report(collect_scores(output, "test"), "test", output)[1].read_text(encoding="utf-8").splitlines()
     tables = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert tables[0][:6] == ["method", "tracks", "vocals SDR", "vocals SIR", "vocals SAR", "vocals ISR"]
     assert tables[2] == ["mask", "3", *["3.25"] * 8]  # of 1.5 and 5
@@ -56,38 +55,47 @@ def test_a_line_for_each_method(output: Path) -> None:
     assert tables[-1] == ["c", "drums", "– / 4.00", "– / –"]
 
 
-def test_the_medians_are_those_of_museval(output: Path) -> None:
+def test_medians_equal_museval(output: Path) -> None:
     import museval
 
     store = museval.MethodStore()
     for method in ("mask", "mwf"):
         store.add_eval_dir(output / "metrics" / method)
     theirs = store.agg_frames_tracks_scores()
-    ours = overall(collect(output, "test"))
+    ours = median_scores(collect_scores(output, "test"))
     for key in theirs.index:
         assert ours[key] == pytest.approx(theirs[key])
 
 
-def test_a_small_table_for_the_terminal(output: Path) -> None:
-    lines = as_text(collect(output, "test")).splitlines()
-    assert [line.split()[:3] for line in lines[1:3]] == [["mask", "vocals", "3.25"], ["mask", "drums", "3.25"]]
-    assert max(map(len, lines)) < 80
+def test_the_table_for_a_terminal_is_aligned_plain_text(output: Path) -> None:
+    lines = as_text(collect_scores(output, "test")).splitlines()
+    assert lines[0].split() == ["SDR", "SIR", "SAR", "ISR", "global", "SDR", "SI-SDR"]
+    assert lines[1].split() == ["mask", "vocals", *["3.25"] * 4, "4.00", "3.00"]
+    assert [line.split()[:2] for line in lines[1:]] == [[m, n] for m in ("mask", "mwf") for n in ("vocals", "drums")]
+    assert {len(line) for line in lines} == {len(lines[0])}  # the last column is flush right
+    assert len(lines[0]) < 80
 
 
-def test_a_broken_file_is_left_out(output: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_in_the_table_are_shown_as_they_are() -> None:
+    names = ["[red]a[/red]", ":smile:", "long " * 30, "曲"]
+    lines = as_text([ScoreRow(name, "track", "vocals", "SDR", 1.0) for name in names]).splitlines()[1:]
+    assert [line.split("  ")[0].strip() for line in lines] == [name.strip() for name in names]
+
+
+def test_a_broken_file_is_skipped_with_a_warning(output: Path, caplog: pytest.LogCaptureFixture) -> None:
     (output / "metrics" / "mwf" / "test" / "a.json").write_text("{")
-    assert {row.method for row in collect(output, "test")} == {"mask"}
+    assert {row.method for row in collect_scores(output, "test")} == {"mask"}
     assert "a.json" in caplog.text
 
 
-def test_without_matplotlib_all_else_is_written(
+def test_without_matplotlib_all_but_the_plot_is_written(
     output: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert [file.suffix for file in write_report(collect(output, "test"), "test", output)] == [".csv", ".md"]
-    assert "pip install spleeter[plot]" in caplog.text
+    monkeypatch.setattr("spleeter.plotting.png.find_spec", lambda name: None)
+    assert [file.suffix for file in write_report(collect_scores(output, "test"), "test", output)] == [".csv", ".md"]
+    assert "pip install 'spleeter[plot]'" in caplog.text
 
 
-def test_nothing_evaluated_nothing_written(tmp_path: Path) -> None:
-    assert write_report(collect(tmp_path, "test"), "test", tmp_path) == []
+def test_without_scores_nothing_is_written(tmp_path: Path) -> None:
+    assert write_report(collect_scores(tmp_path, "test"), "test", tmp_path) == []
     assert not list(tmp_path.iterdir())

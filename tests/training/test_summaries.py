@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from spleeter.errors import TrainingError
-from spleeter.plotting.heatmap import MOST_ROWS, heatmap, powers
 from spleeter.training.monitoring.example import Example
 from spleeter.training.monitoring.history import HISTORY_FILE, Scalar, read_history
 from spleeter.training.monitoring.summaries import Summaries
@@ -148,29 +147,6 @@ def test_a_write_that_fails_is_reported_once_in_a_line(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(caught.value)
-
-
-def test_a_heatmap_has_time_to_the_right_and_frequency_upwards() -> None:
-    magnitudes = torch.zeros(2, 30, 20)
-    magnitudes[:, 25, 3] = 1.0
-    magnitudes[:, 2, 3] = 1e-3
-    picture = heatmap(powers(magnitudes), 1.0).float().mean(dim=-1)  # (rows, T)
-    assert picture.shape == (20, 30)
-    assert divmod(int(picture.argmax()), 30) == (20 - 1 - 3, 25)
-    assert picture[16, 25] > picture[16, 2] > picture[0, 0]
-
-
-def test_a_heatmap_of_many_bins_keeps_their_mean_power() -> None:
-    power = powers(torch.full((1, 4, 2049), 3.0))
-    assert power.shape == (4, 410)
-    assert power.shape[1] <= MOST_ROWS
-    torch.testing.assert_close(power, torch.full_like(power, 9.0))
-
-
-@pytest.mark.parametrize("value", [0.0, math.nan, math.inf, 3e38])
-def test_no_magnitude_is_too_strange_for_a_heatmap(value: float) -> None:
-    power = powers(torch.full((2, 5, 6), value))
-    assert heatmap(power, float(power.max())).shape == (6, 5, 3)
 
 
 def accumulated(folder: Path) -> Any:

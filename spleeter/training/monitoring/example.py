@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from spleeter.configuration import Configuration
 from spleeter.data.batches import Batch
@@ -27,8 +28,8 @@ class Example:
         sample_rate: in hertz.
     """
 
-    magnitudes: dict[str, Tensor]
-    waveforms: dict[str, Tensor]
+    magnitudes: dict[str, npt.NDArray[np.float32]]
+    waveforms: dict[str, npt.NDArray[np.float32]]
     sample_rate: int
 
 
@@ -36,17 +37,18 @@ class Example:
 def separate_example(batch: Batch, trainer: Trainer, configuration: Configuration) -> Example:
     """Separate a batch of one segment, as a separation without overlap would; its first frames fade in."""
     mixtures, _ = features(batch, configuration, trainer.device)
-    estimates = trainer.estimate(mixtures)[:, 0].cpu()  # (stems, channels, T, F)
-    waveform, frame_step = torch.from_numpy(batch.mixtures[0]), configuration.frame_step
+    estimates = trainer.estimate(mixtures)[:, 0].float().cpu().numpy()  # (stems, channels, T, F)
+    waveform, frame_step = batch.mixtures[0], configuration.frame_step
     spectra = stft(waveform, configuration.frame_length, frame_step)[:, : configuration.T]  # (channels, T, bins)
-    carry = waveform.new_zeros(len(waveform), configuration.frame_length - frame_step)
     stems = [
-        inverse_stft(apply_mask(mask, spectra, configuration.mask_extension), carry, frame_step)[0]
+        inverse_stft(apply_mask(mask, spectra, configuration.mask_extension), frame_step)[
+            :, : configuration.T * frame_step
+        ]
         for mask in ratio_masks(estimates, configuration.separation_exponent)
     ]
     names = (configuration.mix_name, *configuration.instrument_list)
     return Example(
-        dict(zip(names, [mixtures[0].cpu(), *estimates], strict=True)),
+        dict(zip(names, [mixtures[0].float().cpu().numpy(), *estimates], strict=True)),
         dict(zip(names, [waveform, *stems], strict=True)),
         configuration.sample_rate,
     )

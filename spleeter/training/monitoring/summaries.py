@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from torch import Tensor
 
 from spleeter.errors import TrainingError
-from spleeter.plotting.heatmap import heatmap, powers
+from spleeter.plotting import linear_power, spectrogram_image
 from spleeter.training.monitoring.example import Example
 from spleeter.training.monitoring.history import HISTORY_FILE, History, write_errors
 from spleeter.utils.logging import logger
@@ -80,11 +80,11 @@ class Summaries:
         """
         if self._events is None:
             return
-        shown = {name: powers(magnitude) for name, magnitude in example.magnitudes.items()}
+        shown = {name: linear_power(magnitudes) for name, magnitudes in example.magnitudes.items()}
         loudest = max((float(power.max()) for power in shown.values()), default=0.0)
         with write_errors(self._folder):
             for name, power in shown.items():
-                image = heatmap(power, loudest)
+                image = spectrogram_image(power, loudest)
                 self._events.add_image(f"validation/example/{name}", image, step, dataformats="HWC")
             for name, waveform in example.waveforms.items():
                 tag = f"validation/example/{name}"
