@@ -106,8 +106,8 @@ class Backend(Protocol):
         """Estimate the stems' magnitudes.
 
         Args:
-            magnitudes: of the mixture, (batch, channels, T, F), float32, of the kind that the device computes with. It
-                is not changed.
+            magnitudes: of the mixture, (batch, channels, T, F), float32, of the kind that the device computes with;
+                it is not changed.
 
         Returns:
             (stems, batch, channels, T, F), float32, of the same kind.

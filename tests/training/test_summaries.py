@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from spleeter.errors import TrainingError
 from spleeter.training.monitoring.example import Example
@@ -58,7 +58,9 @@ def test_a_written_history_reads_back(tmp_path: Path) -> None:
 def test_without_tensorboard_only_the_history_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "spleeter"), Summaries(tmp_path, 0) as summaries:
         assert not summaries.takes_examples
-        summaries.example(1, Example({"vocals": torch.ones(2, 8, 8)}, {"vocals": torch.ones(2, 8)}, 8000))
+        summaries.example(
+            1, Example({"vocals": np.ones((2, 8, 8), np.float32)}, {"vocals": np.ones((2, 8), np.float32)}, 8000)
+        )
     assert [path.name for path in tmp_path.iterdir()] == [HISTORY_FILE]
     assert [(record.levelname, "spleeter[train]" in record.message) for record in caplog.records] == [("INFO", True)]
 
@@ -162,8 +164,8 @@ def test_tensorboard_reads_curves_spectrograms_and_audio(tmp_path: Path) -> None
         assert summaries.takes_examples
         summaries.training(5, LOSSES, 2.5, 0.125)
         summaries.validation(5, LOSSES)
-        magnitudes = {"mix": torch.ones(2, 12, 1024), "vocals": torch.full((2, 12, 1024), 1e-3)}
-        waveforms = {"mix": torch.full((2, 400), 2.0), "vocals": torch.full((2, 400), math.nan)}
+        magnitudes = {"mix": np.ones((2, 12, 1024), np.float32), "vocals": np.full((2, 12, 1024), 1e-3, np.float32)}
+        waveforms = {"mix": np.full((2, 400), 2.0, np.float32), "vocals": np.full((2, 400), math.nan, np.float32)}
         summaries.example(5, Example(magnitudes, waveforms, 8000))
     read = accumulated(tmp_path)
     losses = {"loss": 0.375, "loss/vocals": 0.125, "loss/drums": 0.25}

@@ -40,15 +40,11 @@ def separate_example(batch: Batch, trainer: Trainer, configuration: Configuratio
     estimates = trainer.estimate(mixtures)[:, 0].float().cpu().numpy()  # (stems, channels, T, F)
     waveform, frame_step = batch.mixtures[0], configuration.frame_step
     spectra = stft(waveform, configuration.frame_length, frame_step)[:, : configuration.T]  # (channels, T, bins)
-    stems = [
-        inverse_stft(apply_mask(mask, spectra, configuration.mask_extension), frame_step)[
-            :, : configuration.T * frame_step
-        ]
-        for mask in ratio_masks(estimates, configuration.separation_exponent)
-    ]
+    masks = ratio_masks(estimates, configuration.separation_exponent)
+    stems = inverse_stft(apply_mask(masks, spectra, configuration.mask_extension), frame_step)
     names = (configuration.mix_name, *configuration.instrument_list)
     return Example(
         dict(zip(names, [mixtures[0].float().cpu().numpy(), *estimates], strict=True)),
-        dict(zip(names, [waveform, *stems], strict=True)),
+        dict(zip(names, [waveform, *stems[..., : configuration.T * frame_step]], strict=True)),
         configuration.sample_rate,
     )

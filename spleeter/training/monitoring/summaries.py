@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from spleeter.errors import TrainingError
 from spleeter.plotting import linear_power, spectrogram_image
@@ -138,6 +139,6 @@ def _named(losses: Mapping[str, float]) -> dict[str, float]:
     return {"loss": sum(losses.values()), **{f"loss/{name}": value for name, value in losses.items()}}
 
 
-def _to_mono(waveform: Tensor) -> Tensor:
+def _to_mono(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(channels, samples) -> (1, samples) within ±1; NaN becomes silence."""
-    return waveform.detach().float().mean(dim=0, keepdim=True).nan_to_num().clamp(-1, 1)
+    return np.nan_to_num(waveform.mean(axis=0, keepdims=True)).clip(-1, 1)
