@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import warnings
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spleeter.plotting import Spectrograms, spectrogram_png
+from spleeter.errors import OutputError
+from spleeter.plotting import Spectrograms, require_matplotlib, spectrogram_png
 from spleeter.plotting.figure import separation_figure
 from spleeter.plotting.png import one_line
 from tests.plotting.conftest import RATE, gathered, noise
