@@ -18,10 +18,10 @@ from spleeter.audio.codec import Codec, Encoding, parse_codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.backends.torch.device import select_device, select_precision
 from spleeter.backends.torch.transfer import HostCopies
+from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, SpleeterError
-from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import ModelProvider
 from spleeter.pipeline.options import DEFAULT_PRESET, Quality, configured, exactly
 from spleeter.pipeline.prefetch import prefetch

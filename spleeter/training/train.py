@@ -14,11 +14,11 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.backends.torch.device import select_device, select_precision
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
 from spleeter.data.batches import Batch, Excerpts, batches, middles
 from spleeter.data.dataset import DataSet, prepare
 from spleeter.errors import TrainingError
-from spleeter.model import checkpoint
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.training import state
 from spleeter.training.distributed import Ranks
@@ -220,7 +220,7 @@ class _Run:
             return
         state.save(self._model_dir, self._trainer, self._record, self._configuration)
         if self._record.best_loss is None:
-            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
+            save_network(self._model_dir, self._trainer.network, self._configuration)
         self._watcher.saved(self._record.step)
 
     def _validate(self) -> bool:
@@ -243,7 +243,7 @@ class _Run:
             return True
         self._show(excerpts, losses)
         if is_best:
-            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
+            save_network(self._model_dir, self._trainer.network, self._configuration)
         state.save(self._model_dir, self._trainer, self._record, self._configuration)
         self._watcher.validated(step, loss, self._record.best_step)
         return True
