@@ -66,6 +66,4 @@ def _fill(filename_format: str, song: AudioDescriptor, instrument: str, codec: s
         raise OutputError(
             f"filename format {filename_format!r} cannot be filled in ({error}); its fields are {known}"
         ) from error
-    return (
-        filled if filename_format.startswith("/") else filled.lstrip("/")
-    )  # {foldername} may be empty
+    return filled if filename_format.startswith("/") else filled.lstrip("/")  # {foldername} may be empty
