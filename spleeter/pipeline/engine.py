@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from spleeter.backends.torch.inference import for_inference
+from spleeter.backends.torch.inference import prepare_for_inference
 from spleeter.backends.torch.transfer import to_device
 from spleeter.configuration import Configuration
 from spleeter.dsp.masks import apply_mask, ratio_masks
@@ -97,7 +97,7 @@ class GroupSeparator:
     ) -> None:
         self._configuration = configuration
         self._device = device
-        self._network = for_inference(network, device, precision)
+        self._network = prepare_for_inference(network, device, precision)
         self._mwf = mwf
         self._tiling = tiling
         self._exact = exact

@@ -1,1 +1,1 @@
-"""What is compiled: arithmetic that torch has no operator for. Where it is missing, the package works without it."""
+"""Convolutions in C for processors with AMX, compiled where the package is installed; elsewhere it works without."""

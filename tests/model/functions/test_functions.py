@@ -94,7 +94,7 @@ def test_own_model_among_the_functions() -> None:
         ("x.y.zzzzzzz", r"known types are blstm\.blstm, unet\.softmax_unet, unet\.unet"),
         ("unet.math.unet", r"no model type 'unet\.math\.unet'"),
         ("echo_package.no_such_module.echo", "no model type"),
-        ("echo_package.echo_module.answer", "is no function"),
+        ("echo_package.echo_module.answer", "answer is not callable: a builder is a function"),
         ("echo_package.echo_module.nothing", r"built a NoneType; it must return a torch\.nn\.Module"),
         ("echo_package.echo_module.failing", "cannot be built with params {}: KeyError: 'a key'"),
     ],
