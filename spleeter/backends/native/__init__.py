@@ -1,1 +1,1 @@
-"""Convolutions in C for processors with AMX, compiled where the package is installed; elsewhere it works without."""
+"""Convolutions in C for processors with AMX, compiled when the package is installed; nothing depends on them."""

@@ -75,11 +75,6 @@ def test_one_component_computes_in_bfloat16(geometry: ConvGeometry) -> None:
     assert_near(given, convolved(x.bfloat16(), weight.bfloat16(), None, geometry), least=130)
 
 
-def test_other_numbers_of_components_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 or 2 components, not 3"):
-        amx.AmxConvolution(DOWNSAMPLING, 16, 16, 3)
-
-
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_items_of_a_batch_are_independent(geometry: ConvGeometry) -> None:
     x, weight = noise(3, 32, 10, 20), noise(32, 32, geometry.kernel_size, geometry.kernel_size, seed=2)
@@ -202,13 +197,6 @@ def test_gradients_of_norms(
         assert_near(got, wanted)
 
 
-def test_norm_gradients_of_another_layout_are_refused() -> None:
-    x, scale = noise(1, 16, 4, 6), noise(16)
-    for gradient in (x.contiguous(), x[:, :, ::2], noise(1, 16, 4, 5), x.double(), noise(1, 32, 4, 6)[:, ::2]):
-        with pytest.raises(ValueError, match="its channels last"):
-            amx.norm_backward(gradient, x, scale, None, nn.ReLU())
-
-
 def test_empty_batches() -> None:
     convolution, weight = amx.amx_convolution(DOWNSAMPLING, 16, 32, 2), noise(16, 32, 5, 5)
     x, grad_output = noise(0, 16, 8, 8), noise(0, 32, 4, 4)
@@ -265,26 +253,3 @@ def test_products_of_16_bit_inputs_and_8_bit_kernels_are_exact() -> None:
     weight = torch.randint(-1, 2, (16, 16, 3, 3), generator=random).float()
     given = on_amx([amx.FusedInput(x.contiguous(memory_format=torch.channels_last))], weight, None, HEAD)
     assert torch.equal(given.double(), convolved(x, weight, None, HEAD))
-
-
-def test_channels_that_are_not_multiples_of_16_are_refused() -> None:
-    for in_channels, out_channels in ((16, 24), (8, 16)):
-        with pytest.raises(ValueError, match="multiples of 16"):
-            amx.AmxConvolution(DOWNSAMPLING, in_channels, out_channels, 2)
-
-
-def test_tensors_of_another_layout_or_type_are_refused() -> None:
-    convolution, x = amx.AmxConvolution(DOWNSAMPLING, 32, 16, 2), noise(1, 32, 8, 8)
-    kernel = convolution.pack(noise(32, 16, 5, 5))
-    for inputs in ([x[:, :16]], [x, x], [x.double()], [x.contiguous()], [x[:, :16].clone(), noise(1, 16, 8, 4)]):
-        with pytest.raises(ValueError, match="channels"):
-            convolution.convolve([amx.FusedInput(one) for one in inputs], kernel)
-    with pytest.raises(ValueError, match="instead of"):
-        convolution.convolve([amx.FusedInput(x)], kernel[:-1])
-    with pytest.raises(ValueError, match="each of 16 channels"):
-        convolution.convolve([amx.FusedInput(x)], kernel, noise(32))
-    with pytest.raises(ValueError, match="does not fit"):
-        convolution.kernel_gradient(x, noise(1, 16, 8, 8), noise(32, 16, 5, 5))
-    for weight in (noise(32, 16, 3, 3), noise(16, 32, 5, 5), noise(32, 16, 5, 5).double()):
-        with pytest.raises(ValueError, match="float32 kernel"):
-            convolution.pack(weight)
