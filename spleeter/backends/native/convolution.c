@@ -23,10 +23,10 @@ Tensors are float32 (batch, height, width, channels); channel counts are multipl
 #include "amx.h"
 
 enum {
-    M_TILES = 4,                   /* tiles of positions for which a tile of the kernel is loaded once */
-    STRIP_BYTES = 1 << 19,         /* of a strip's buffer */
-    PADDED_CHANNELS = 64,          /* from so many channels on, a cache line of padding lies between two pixels: */
-    PIXEL_PADDING = K_BLOCK,       /* without it, the rows of a tile would compete for the same few cache sets */
+    M_TILES = 4,             /* tiles of positions for which a tile of the kernel is loaded once */
+    STRIP_BYTES = 1 << 19,   /* of a strip's buffer */
+    PADDED_CHANNELS = 64,    /* from so many channels on, a cache line of padding lies between two pixels: */
+    PIXEL_PADDING = K_BLOCK, /* without it, the rows of a tile would compete for the same few cache sets */
 };
 
 typedef struct {
