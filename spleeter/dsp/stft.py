@@ -71,9 +71,12 @@ def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
         frames before and after are to be added there.
     """
     xp = array_namespace(spectra)
-    *batch, frames, _ = spectra.shape
+    *batch, frames, bins = spectra.shape
     overlap = frame_length // frame_step
     scale = 8.0 * frame_step / (3.0 * frame_length)
+    if bins <= frame_length // 2:  # NumPy's transform pads too, at twice the cost
+        above = (*batch, frames, frame_length // 2 + 1 - bins)
+        spectra = xp.concat([spectra, xp.zeros(above, dtype=spectra.dtype, device=spectra.device)], axis=-1)
     inverse = xp.fft.irfft(spectra, n=frame_length)
     window = _hann_window(frame_length, scale, xp, inverse.dtype, inverse.device)
     inverse *= window
