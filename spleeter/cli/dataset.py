@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from typer import Argument, BadParameter, Exit, Option, Typer, echo
 
-from spleeter.cli.console import configure_messages
+from spleeter.cli.console import configure_messages, usage_errors
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
-from spleeter.cli.progress import counting
-from spleeter.cli.sound import wrong_usage
+from spleeter.cli.progress_bars import count_bar
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
@@ -82,7 +81,7 @@ def make(
     from spleeter.data.song_list import song_list_csv, songs_from_tracks, write_song_list
     from spleeter.data.tracks import find_tracks
 
-    with wrong_usage():
+    with usage_errors():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
         songs, problems = songs_from_tracks(
@@ -134,7 +133,7 @@ def check(
     from spleeter.data.inspection import shared_songs
     from spleeter.data.song_list import read_song_list
 
-    with wrong_usage():
+    with usage_errors():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
         if not lists and configuration.train_csv is None:
@@ -171,7 +170,7 @@ def _inspected(songs: list[ListedSong], configuration: Configuration, adapter: A
     from spleeter.data.inspection import inspect_songs
 
     interruption = Interruption("nothing was written")
-    with interruption, counting("songs", len(songs)) as tell:
+    with interruption, count_bar("songs", len(songs)) as tell:
 
         def progress(done: int, total: int) -> None:
             interruption.check()

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from typer import Exit, Option, echo
 
-from spleeter.cli.console import configure_messages, silence_messages, tell_on_terminal
+from spleeter.cli.console import configure_messages, print_on_terminal, silence_messages, usage_errors
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
-from spleeter.cli.progress import fetch_model
-from spleeter.cli.sound import DeviceOption, PrecisionOption, wrong_usage
+from spleeter.cli.progress_bars import fetch_model
+from spleeter.cli.separation_options import DeviceOption, PrecisionOption
 from spleeter.cli.training_progress import TrainingProgress
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
@@ -66,13 +66,13 @@ def train(
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
 
-    with wrong_usage():
+    with usage_errors():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
         source = Configuration.load(start_from) if start_from else None
     if source is not None:
         fetch_model(source.model_dir)
-    tell_on_terminal("starting")  # torch takes a second to import
+    print_on_terminal("starting")  # torch takes a second to import
     from spleeter.training.distributed import Ranks
     from spleeter.training.train import train as run
 
@@ -101,7 +101,7 @@ def train(
     if not progress.has_begun:
         logger.info("%s is at step %d already: raise train_max_steps to go on", folder, step)
     echo(f"{folder}: trained for {step} steps{_best(outcome.record.best_loss, outcome.record.best_step)}")
-    tell_on_terminal(f"try it: spleeter separate -p {folder} SONG")
+    print_on_terminal(f"try it: spleeter separate -p {folder} SONG")
 
 
 def _best(loss: float | None, step: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from spleeter.cli.console import console
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.progress import counting
+from spleeter.cli.progress_bars import count_bar
 from spleeter.training.monitoring.progress import StepReport, Watcher
 from spleeter.utils.logging import logger
 
@@ -56,7 +56,7 @@ class TrainingProgress(Watcher):
             self._what = what
             self._stack.close()
             if self._is_on_terminal:
-                self._count = self._stack.enter_context(counting(what, total))
+                self._count = self._stack.enter_context(count_bar(what, total))
             logger.info("preparing %d %s", total, what)
         self._count(done)
 
