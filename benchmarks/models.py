@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
+from spleeter.backends.torch.weights import load_network, save_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import load_network, save
 from spleeter.model.functions import build
 from spleeter.model.provider import ModelProvider
 from spleeter.model.provider.folder import flaw
@@ -53,5 +53,5 @@ class Models:
         folder = self._folder / descriptor.rpartition(":")[-1]
         configuration = Configuration.load({**released.to_dict(), "model_dir": str(folder.absolute())})
         with ThreadPoolExecutor(1) as passing:  # torch's threads end with the one that they compute for
-            passing.submit(lambda: save(folder, build(configuration), configuration)).result()
+            passing.submit(lambda: save_network(folder, build(configuration), configuration)).result()
         return Model(str(folder), f"{label} (random weights)")

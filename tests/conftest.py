@@ -7,8 +7,8 @@ import pytest
 import soundfile
 import torch
 
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import save
 from spleeter.model.functions import build
 from spleeter.types import Waveform
 
@@ -38,7 +38,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     configuration = Configuration.load(TINY)
     torch.manual_seed(0)
-    save(folder, build(configuration), configuration)
+    save_network(folder, build(configuration), configuration)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Bad and odd sound files, made from a fixed seed: what each is called, its bytes, and what may become of it."""
+"""Damaged, odd and lying audio files, made from a fixed seed: name, bytes, and the results that are allowed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.conftest import synthetic_music
 SEED = 20_190_704
 RATE = 44_100
 N = 8_820
-"""Samples of the sounds that are damaged: 0.2 s."""
+"""Samples of the files that are damaged: 0.2 s."""
 
 LONGEST = 70 * RATE
-"""No damage to 0.2 s of sound may blow it up further (a damaged time stamp may mean up to a minute of silence)."""
+"""Samples: the most that damage to 0.2 s may become (a damaged time stamp may mean up to a minute of silence)."""
 
 REFUSED = range(0)
 Make = Callable[[], bytes]
@@ -31,7 +31,7 @@ Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Input:
+class Case:
     """A file to be separated.
 
     `lengths` are the numbers of samples, at the model's 44.1 kHz, that its stems may have; without any, it must be
@@ -64,19 +64,19 @@ def random(label: str) -> np.random.Generator:
     return np.random.default_rng([SEED, zlib.crc32(label.encode())])
 
 
-# --- sound files that are as they should be ---------------------------------------------------------------------
+# --- undamaged audio files --------------------------------------------------------------------------------------
 
 
-def sound(n_samples: int = N, n_channels: int = 2, sample_rate: int = RATE) -> Samples:
-    """Something like music (samples, channels), neighbouring channels different."""
+def music(n_samples: int = N, n_channels: int = 2, sample_rate: int = RATE) -> Samples:
+    """Synthetic music (samples, channels), neighbouring channels different."""
     stereo = synthetic_music(n_samples, sample_rate, seed=n_samples)
     return np.stack([stereo[:, channel % 2] / (channel + 1) for channel in range(n_channels)], axis=1)
 
 
 OPTIONS = {
     "fflags": "+bitexact",
-    "movie_timescale": str(RATE),  # MP4 tells start and end in these units
-    "page_duration": "20000",  # Ogg pages of 20 ms, so that damage does not hit all of a short sound
+    "movie_timescale": str(RATE),  # MP4 gives start and end in these units
+    "page_duration": "20000",  # Ogg pages of 20 ms, so that damage does not hit all of a short file
 }
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -85,7 +85,7 @@ def by_sndfile(
     kind: str, subtype: str, n_samples: int = N, n_channels: int = 2, sample_rate: int = RATE, endian: str = "FILE"
 ) -> bytes:
     """A file written by libsndfile."""
-    return stored(sound(n_samples, n_channels, sample_rate), kind, subtype, sample_rate, endian)
+    return stored(music(n_samples, n_channels, sample_rate), kind, subtype, sample_rate, endian)
 
 
 def floats(samples: npt.NDArray[np.floating], subtype: str = "FLOAT") -> bytes:
@@ -96,7 +96,7 @@ def floats(samples: npt.NDArray[np.floating], subtype: str = "FLOAT") -> bytes:
 def stored(
     samples: npt.NDArray[np.floating], kind: str, subtype: str, sample_rate: int = RATE, endian: str = "FILE"
 ) -> bytes:
-    """What libsndfile makes of samples (samples, channels), without the time of day that it tells in some headers."""
+    """A file of samples (samples, channels) by libsndfile, without the time of day that some headers have."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, sample_rate, format=kind, subtype=subtype, endian=endian)
     data = bytearray(buffer.getvalue())
@@ -114,7 +114,7 @@ def by_ffmpeg(
     sample_rate: int = RATE,
     picture_codec: str | None = None,
 ) -> bytes:
-    """A file written by FFmpeg; `picture_codec` adds five pictures, `codec` None leaves the sound away."""
+    """A file written by FFmpeg; `picture_codec` adds five pictures, `codec` None leaves the audio out."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=kind, container_options=OPTIONS) as container:
         pictures = container.add_stream(picture_codec, rate=25) if picture_codec else None
@@ -127,7 +127,7 @@ def by_ffmpeg(
             stream.codec_context.layout = LAYOUTS[n_channels]
             stream.codec_context.bit_rate = 128_000
             stream.options = {"strict": "-2"} if codec == "vorbis" else {}
-            samples = np.ascontiguousarray(sound(n_samples, n_channels, sample_rate)).reshape(1, -1)
+            samples = np.ascontiguousarray(music(n_samples, n_channels, sample_rate)).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=LAYOUTS[n_channels])
             frame.sample_rate, frame.pts = sample_rate, 0
         container.start_encoding()
@@ -144,7 +144,7 @@ def by_ffmpeg(
 
 
 def remuxed(data: bytes, kind: str, seconds: int, first: int = 0) -> bytes:
-    """A sound file in a container of another kind, with its packets from `first` on so many seconds later."""
+    """An audio file in another container, with its packets from `first` on so many seconds later."""
     buffer = io.BytesIO()
     with (
         av.open(io.BytesIO(data), "r") as source,
@@ -161,13 +161,13 @@ def remuxed(data: bytes, kind: str, seconds: int, first: int = 0) -> bytes:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file, whole; with `frame_size` its samples lie at its end as they are, so many bytes a frame."""
+    """A file format; with `frame_size`, its samples are stored uncompressed at its end, so many bytes a frame."""
 
     extension: str
     make: Make
     frame_size: int | None = None
     slack: int = 0
-    """Samples that the format adds at the end and cannot tell from the sound."""
+    """Samples that the format adds at the end without recording that they are padding."""
 
 
 FORMATS: Mapping[str, Format] = {
@@ -211,7 +211,7 @@ USUAL = (
     "wav8", "wav16", "wav24", "wav-float", "wav-mulaw", "wav-extensible", "wav-rf64", "aiff", "flac", "mp3", "ogg",
     "opus", "m4a", "wma", "mp4", "mkv",
 )  # fmt: skip
-"""What people have most; it is damaged in more ways than the rest."""
+"""The most common formats, which are damaged in more ways than the rest."""
 
 LONG: Mapping[str, Format] = {
     "long-wav": Format("wav", partial(by_sndfile, "WAV", "PCM_16", 40_000, 1, 8_000)),
@@ -223,10 +223,10 @@ LONG: Mapping[str, Format] = {
     "long-wma": Format("wma", partial(by_ffmpeg, "asf", "wmav2", 40_000, 1, 8_000)),
     "long-mkv": Format("mkv", partial(by_ffmpeg, "matroska", "flac", 40_000, 1, 8_000, "mpeg4")),
 }
-"""Five seconds, so that there is something to jump to."""
+"""Five seconds, so that there is something to seek to."""
 
 PART = 3.5, 0.5
-"""The part of the long files that is asked for: where it starts and how long it is, in seconds."""
+"""The excerpt of the long files that is separated: offset and duration, in seconds."""
 
 
 @lru_cache
@@ -235,17 +235,17 @@ def whole(kind: str) -> bytes:
     return (FORMATS.get(kind) or LONG[kind]).make()
 
 
-def undamaged() -> Iterator[Input]:
+def undamaged() -> Iterator[Case]:
     for kind, form in FORMATS.items():
         less = form.slack if kind == "wma" else 0  # its decoder drops the first frame
         lengths = exactly(N, 48_000) if form.slack == 400 else range(N - less, N + form.slack + 1)
-        yield Input("undamaged", f"whole-{kind}.{form.extension}", partial(whole, kind), lengths)
+        yield Case("undamaged", f"whole-{kind}.{form.extension}", partial(whole, kind), lengths)
 
 
 # --- damage -----------------------------------------------------------------------------------------------------
 
 HEADER = 200
-"""The bytes that are called the header, in which there is more to break."""
+"""Bytes that count as the header, where damage does more harm."""
 
 
 def cut(kind: str, size: int | float) -> bytes:
@@ -255,7 +255,7 @@ def cut(kind: str, size: int | float) -> bytes:
 
 
 def flipped(kind: str, label: str, begin: int, end: int | None, count: int) -> bytes:
-    """`count` bits turned over between two positions."""
+    """`count` bits flipped between two positions."""
     data, generator = bytearray(whole(kind)), random(f"{kind} {label}")
     for position in generator.integers(begin, min(end or len(data), len(data)), count):
         data[position] ^= 1 << int(generator.integers(8))
@@ -269,19 +269,19 @@ def holed(kind: str) -> bytes:
     return data[:third] + bytes(third) + data[2 * third :]
 
 
-def remaining(kind: str, size: int | float) -> Input:
-    """A truncated file. What is left of samples that lie in it as they are can be told exactly."""
+def remaining(kind: str, size: int | float) -> Case:
+    """A truncated file. How many uncompressed samples are left is known exactly."""
     form, name = FORMATS[kind], f"cut-{kind}-{size}.{FORMATS[kind].extension}"
     make = partial(cut, kind, size)
     if form.frame_size:
         header = len(whole(kind)) - N * form.frame_size
         left = max(0, len(make()) - header) // form.frame_size
-        return Input(f"{kind}", name, make, exactly(left) if left else REFUSED)
+        return Case(f"{kind}", name, make, exactly(left) if left else REFUSED)
     too_short = isinstance(size, int) and 0 <= size <= 10
-    return Input(f"{kind}", name, make, REFUSED if too_short else up_to(N + form.slack), may_fail=not too_short)
+    return Case(f"{kind}", name, make, REFUSED if too_short else up_to(N + form.slack), may_fail=not too_short)
 
 
-def damaged() -> Iterator[Input]:
+def damaged() -> Iterator[Case]:
     for kind, form in FORMATS.items():
         sizes = (0, 1, 10, 44, 1000, 0.5, 0.9, -1) if kind in USUAL else (0.5, -1)
         yield from (remaining(kind, size) for size in sizes)
@@ -291,22 +291,22 @@ def damaged() -> Iterator[Input]:
             for attempt in range(attempts[span]):
                 label = f"{span}{attempt}"
                 make = partial(flipped, kind, label, begin, end, count)
-                yield Input(kind, f"flip-{kind}-{label}.{form.extension}", make, up_to(LONGEST), may_fail=True)
-        yield Input(kind, f"hole-{kind}.{form.extension}", partial(holed, kind), up_to(LONGEST), may_fail=True)
+                yield Case(kind, f"flip-{kind}-{label}.{form.extension}", make, up_to(LONGEST), may_fail=True)
+        yield Case(kind, f"hole-{kind}.{form.extension}", partial(holed, kind), up_to(LONGEST), may_fail=True)
 
 
-def damaged_long() -> Iterator[Input]:
-    """Files of which `PART` is to be separated."""
+def damaged_long() -> Iterator[Case]:
+    """Files of which the excerpt `PART` is to be separated."""
     most = round(PART[1] * RATE)
     for kind, form in LONG.items():
-        yield Input("part", f"whole-{kind}.{form.extension}", partial(whole, kind), range(most, most + 1))
+        yield Case("part", f"whole-{kind}.{form.extension}", partial(whole, kind), range(most, most + 1))
         for size in (1_000, 0.5, 0.75, -1):
             make = partial(cut, kind, size)
-            yield Input("part", f"cut-{kind}-{size}.{form.extension}", make, up_to(most), may_fail=True)
+            yield Case("part", f"cut-{kind}-{size}.{form.extension}", make, up_to(most), may_fail=True)
         for attempt in range(6):
             make = partial(flipped, kind, f"{attempt}", (0, HEADER)[attempt % 2], None, 3 + 20 * (attempt // 2))
-            yield Input("part", f"flip-{kind}-{attempt}.{form.extension}", make, up_to(most), may_fail=True)
-        yield Input("part", f"hole-{kind}.{form.extension}", partial(holed, kind), up_to(most), may_fail=True)
+            yield Case("part", f"flip-{kind}-{attempt}.{form.extension}", make, up_to(most), may_fail=True)
+        yield Case("part", f"hole-{kind}.{form.extension}", partial(holed, kind), up_to(most), may_fail=True)
 
 
 # --- odd, and fine ----------------------------------------------------------------------------------------------
@@ -314,70 +314,68 @@ def damaged_long() -> Iterator[Input]:
 RATES = (8_000, 11_025, 12_345, 16_000, 22_050, 32_000, 48_000, 88_200, 96_000, 192_000, 1_000, 384_000)
 
 
-def odd_sounds() -> Iterator[Input]:
+def odd_audio() -> Iterator[Case]:
     for rate in RATES:
         n_samples = rate // 10
         make = partial(by_sndfile, "WAV", "PCM_16", n_samples, 2, rate)
-        yield Input("odd", f"rate-{rate}.wav", make, exactly(n_samples, rate))
+        yield Case("odd", f"rate-{rate}.wav", make, exactly(n_samples, rate))
         if rate != 384_000:
             make = partial(by_sndfile, "FLAC", "PCM_24", n_samples, 1, rate)
-            yield Input("odd", f"rate-{rate}-mono.flac", make, exactly(n_samples, rate))
+            yield Case("odd", f"rate-{rate}-mono.flac", make, exactly(n_samples, rate))
     for n_channels in (1, 3, 4, 5, 6, 7, 8):
         for kind, subtype in (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("WAVEX", "FLOAT"), ("CAF", "PCM_24")):
             make = partial(by_sndfile, kind, subtype, 1_000, n_channels)
             extension = {"WAVEX": "wav"}.get(kind, kind.lower())
-            yield Input("odd", f"channels-{n_channels}-{kind}.{extension}", make, exactly(1_000))
+            yield Case("odd", f"channels-{n_channels}-{kind}.{extension}", make, exactly(1_000))
     for n_channels in (16, 32, 64):
         make = partial(by_sndfile, "WAV", "PCM_16", 500, n_channels)
-        yield Input("odd", f"channels-{n_channels}-WAV.wav", make, exactly(500))
+        yield Case("odd", f"channels-{n_channels}-WAV.wav", make, exactly(500))
     for kind, codec, extension in (("mp4", "aac", "m4a"), ("ac3", "ac3", "ac3"), ("matroska", "flac", "mkv")):
         make = partial(by_ffmpeg, kind, codec, N, 6)
-        yield Input("odd", f"surround-{codec}.{extension}", make, range(N, N + 2 * 1_536 + 1))
+        yield Case("odd", f"surround-{codec}.{extension}", make, range(N, N + 2 * 1_536 + 1))
     for n_samples in (1, 2, 3, 7, 44, 100, 441, 4_096, 16_384):
         for kind, subtype in (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("AIFF", "PCM_16")):
             make = partial(by_sndfile, kind, subtype, n_samples)
-            yield Input("odd", f"short-{n_samples}-{kind}-{subtype}.{kind.lower()}", make, exactly(n_samples))
+            yield Case("odd", f"short-{n_samples}-{kind}-{subtype}.{kind.lower()}", make, exactly(n_samples))
     for n_samples in (1, 2, 100, 1_000):
-        slack = 1_152 if n_samples < 100 else 0  # FFmpeg cannot tell so much padding in an MP3 file
+        slack = 1_152 if n_samples < 100 else 0  # FFmpeg cannot record so much padding in an MP3 file
         for kind, codec, extension in (("mp3", "libmp3lame", "mp3"), ("mp4", "aac", "m4a"), ("ipod", "alac", "m4a")):
             make = partial(by_ffmpeg, kind, codec, n_samples)
-            yield Input(
-                "odd", f"short-{n_samples}-{codec}.{extension}", make, range(n_samples, n_samples + slack + 1)
-            )
-    yield Input("odd", "short-resampled.wav", partial(by_sndfile, "WAV", "PCM_16", 1, 1, 8_000), exactly(1, 8_000))
-    yield Input("odd", "too-short-resampled.wav", partial(by_sndfile, "WAV", "PCM_16", 1, 1, 192_000), REFUSED)
-    yield Input("odd", "silence.wav", partial(floats, np.zeros((1_000, 2), np.float32)), exactly(1_000))
-    yield Input("odd", "denormal.wav", partial(floats, np.full((1_000, 2), 1e-40, np.float32)), exactly(1_000))
-    yield Input("odd", "negative-zero.wav", partial(floats, np.full((1_000, 2), -0.0, np.float32)), exactly(1_000))
-    yield Input("odd", "very-loud.wav", partial(floats, 100 * sound(1_000)), exactly(1_000))
-    yield Input("odd", "big-endian.wav", partial(by_sndfile, "WAV", "PCM_16", 1_000, endian="BIG"), exactly(1_000))
+            yield Case("odd", f"short-{n_samples}-{codec}.{extension}", make, range(n_samples, n_samples + slack + 1))
+    yield Case("odd", "short-resampled.wav", partial(by_sndfile, "WAV", "PCM_16", 1, 1, 8_000), exactly(1, 8_000))
+    yield Case("odd", "too-short-resampled.wav", partial(by_sndfile, "WAV", "PCM_16", 1, 1, 192_000), REFUSED)
+    yield Case("odd", "silence.wav", partial(floats, np.zeros((1_000, 2), np.float32)), exactly(1_000))
+    yield Case("odd", "denormal.wav", partial(floats, np.full((1_000, 2), 1e-40, np.float32)), exactly(1_000))
+    yield Case("odd", "negative-zero.wav", partial(floats, np.full((1_000, 2), -0.0, np.float32)), exactly(1_000))
+    yield Case("odd", "very-loud.wav", partial(floats, 100 * music(1_000)), exactly(1_000))
+    yield Case("odd", "big-endian.wav", partial(by_sndfile, "WAV", "PCM_16", 1_000, endian="BIG"), exactly(1_000))
 
 
-# --- numbers that are none --------------------------------------------------------------------------------------
+# --- NaN and infinity -------------------------------------------------------------------------------------------
 
 
 def with_sample(value: float, position: int, channel: int | None = None, n_samples: int = N) -> bytes:
-    samples = sound(n_samples).astype(np.float64)
+    samples = music(n_samples).astype(np.float64)
     samples[position, slice(None) if channel is None else channel] = value
     return floats(samples.astype(np.float32))
 
 
-def no_numbers() -> Iterator[Input]:
+def non_finite() -> Iterator[Case]:
     values = {"nan": np.nan, "inf": np.inf, "minus-inf": -np.inf}
     for name, value in values.items():
         for where, position in (("first", 0), ("middle", N // 2), ("last", -1)):
-            yield Input("numbers", f"{name}-{where}.wav", partial(with_sample, value, position), REFUSED)
-        yield Input("numbers", f"{name}-right-only.wav", partial(with_sample, value, 10, 1), REFUSED)
+            yield Case("numbers", f"{name}-{where}.wav", partial(with_sample, value, position), REFUSED)
+        yield Case("numbers", f"{name}-right-only.wav", partial(with_sample, value, 10, 1), REFUSED)
         make = partial(with_sample, value, -1, None, 5 * RATE)  # when the stems are half written already
-        yield Input("numbers", f"{name}-late.wav", make, REFUSED)
-    yield Input("numbers", "all-nan.wav", partial(floats, np.full((N, 2), np.nan, np.float32)), REFUSED)
-    yield Input("numbers", "double-nan.wav", partial(floats, np.full((N, 2), np.nan), "DOUBLE"), REFUSED)
+        yield Case("numbers", f"{name}-late.wav", make, REFUSED)
+    yield Case("numbers", "all-nan.wav", partial(floats, np.full((N, 2), np.nan, np.float32)), REFUSED)
+    yield Case("numbers", "double-nan.wav", partial(floats, np.full((N, 2), np.nan), "DOUBLE"), REFUSED)
     huge = np.full((N, 2), 1e300)
-    yield Input("numbers", "double-beyond-float.wav", partial(floats, huge, "DOUBLE"), REFUSED)
-    yield Input("numbers", "float-maximum.wav", partial(with_sample, 3.4e38, 10), exactly(N), may_fail=True)
+    yield Case("numbers", "double-beyond-float.wav", partial(floats, huge, "DOUBLE"), REFUSED)
+    yield Case("numbers", "float-maximum.wav", partial(with_sample, 3.4e38, 10), exactly(N), may_fail=True)
     make = partial(by_sndfile, "AIFF", "FLOAT")
-    yield Input("numbers", "nan-aiff.aiff", partial(nan_at_the_end, make, ">f4"), REFUSED)
-    yield Input("numbers", "nan-au.au", partial(nan_at_the_end, partial(by_sndfile, "AU", "FLOAT"), ">f4"), REFUSED)
+    yield Case("numbers", "nan-aiff.aiff", partial(nan_at_the_end, make, ">f4"), REFUSED)
+    yield Case("numbers", "nan-au.au", partial(nan_at_the_end, partial(by_sndfile, "AU", "FLOAT"), ">f4"), REFUSED)
 
 
 def nan_at_the_end(make: Make, kind: str) -> bytes:
@@ -386,7 +384,7 @@ def nan_at_the_end(make: Make, kind: str) -> bytes:
 
 # --- headers that lie -------------------------------------------------------------------------------------------
 
-PCM = np.round(sound() * 32767).astype("<i2").tobytes()
+PCM = np.round(music() * 32767).astype("<i2").tobytes()
 
 
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
@@ -408,7 +406,7 @@ def riff(*chunks: bytes, form: bytes = b"RIFF", size: int | None = None, kind: b
 FMT, DATA = chunk(b"fmt ", wav_format()), chunk(b"data", PCM)
 
 
-def lying_wavs() -> Iterator[Input]:
+def lying_wavs() -> Iterator[Case]:
     unknown, most = range(1, 2 * N + 1), 0xFFFFFFFF
     fine: dict[str, bytes] = {
         "data-size-0": riff(FMT, chunk(b"data", PCM, 0)),
@@ -481,13 +479,13 @@ def lying_wavs() -> Iterator[Input]:
     }
     slow = riff(chunk(b"fmt ", wav_format(rate=10, frame_size=4)), chunk(b"data", PCM[:80]))
     for name, data in fine.items():
-        yield Input("lying-wav", f"{name}.wav", partial(bytes, data), exactly(N))
+        yield Case("lying-wav", f"{name}.wav", partial(bytes, data), exactly(N))
     for name, data in refused.items():
-        yield Input("lying-wav", f"{name}.wav", partial(bytes, data), REFUSED)
+        yield Case("lying-wav", f"{name}.wav", partial(bytes, data), REFUSED)
     for name, data in either.items():
         lengths = unknown if "rate" not in name and "only" not in name else up_to(LONGEST)
-        yield Input("lying-wav", f"{name}.wav", partial(bytes, data), lengths, may_fail=True)
-    yield Input("lying-wav", "rate-10Hz.wav", partial(bytes, slow), exactly(20, 10), may_fail=True)
+        yield Case("lying-wav", f"{name}.wav", partial(bytes, data), lengths, may_fail=True)
+    yield Case("lying-wav", "rate-10Hz.wav", partial(bytes, slow), exactly(20, 10), may_fail=True)
 
 
 def patched(kind: str, marker: bytes, offset: int, value: bytes) -> bytes:
@@ -506,13 +504,13 @@ def id3(body: bytes, size: int | None = None) -> bytes:
     return b"ID3\3\0\0" + syncsafe(len(body) if size is None else size) + body
 
 
-def lying(name: str, data: bytes, lengths: range | None = None) -> Input:
+def lying(name: str, data: bytes, lengths: range | None = None) -> Case:
     """A file whose lengths are known or, if None, may be anything within reason, or nothing."""
     anything = lengths is None
-    return Input("lying", name, partial(bytes, data), up_to(LONGEST) if anything else lengths or REFUSED, anything)
+    return Case("lying", name, partial(bytes, data), up_to(LONGEST) if anything else lengths or REFUSED, anything)
 
 
-def lying_flacs() -> Iterator[Input]:
+def lying_flacs() -> Iterator[Case]:
     flac, junk = whole("flac"), random("junk").bytes(5_000)
     head = b"\x0a\xc4\x42"  # 44100 Hz, stereo, and the first bit of 16 bits; 36 bits of length follow after four more
     yield lying("length-unknown.flac", patched("flac", head, 3, b"\xf0\0\0\0\0"), exactly(N))
@@ -530,7 +528,7 @@ def lying_flacs() -> Iterator[Input]:
     yield lying("zero-length-flac.flac", by_sndfile("FLAC", "PCM_16", 0), REFUSED)
 
 
-def lying_mp3s() -> Iterator[Input]:
+def lying_mp3s() -> Iterator[Case]:
     mp3, junk = whole("mp3"), random("junk").bytes(50_000)
     other = by_ffmpeg("mp3", "libmp3lame", 2_205, 1, 22_050)
     yield lying("id3-junk.mp3", id3(junk) + mp3, exactly(N))
@@ -550,17 +548,17 @@ def lying_mp3s() -> Iterator[Input]:
     yield lying("zero-length-mp3.mp3", by_ffmpeg("mp3", "libmp3lame", 0), REFUSED)
 
 
-def lying_oggs() -> Iterator[Input]:
+def lying_oggs() -> Iterator[Case]:
     ogg = whole("ogg")
     last = ogg.rindex(b"OggS")
     yield lying("chained.ogg", ogg + ogg)
     yield lying("chained-with-opus.ogg", ogg + whole("opus"))
-    yield lying("headers-only.ogg", ogg[: first_sound_page(ogg)], REFUSED)
+    yield lying("headers-only.ogg", ogg[: first_audio_page(ogg)], REFUSED)
     yield lying("last-page-twice.ogg", ogg + ogg[last:])
     yield lying("position-max.ogg", ogg[: last + 6] + b"\xff" * 7 + b"\x7f" + ogg[last + 14 :])
 
 
-def lying_mp4s() -> Iterator[Input]:
+def lying_mp4s() -> Iterator[Case]:
     m4a, most = whole("m4a"), b"\x7f\xff\xff\xff"
     index = m4a.index(b"moov") - 4
     patches = {
@@ -585,7 +583,7 @@ def lying_mp4s() -> Iterator[Input]:
     yield lying("no-sound-mp4.mp4", by_ffmpeg("mp4", None, picture_codec="mpeg4"), REFUSED)
 
 
-def lying_rest() -> Iterator[Input]:
+def lying_rest() -> Iterator[Case]:
     yield lying("no-sound-mkv.mkv", by_ffmpeg("matroska", None, picture_codec="mpeg4"), REFUSED)
     yield lying("ten-hours-later.mkv", remuxed(whole("flac"), "matroska", 36_000, first=1), up_to(LONGEST))
     yield lying("hours-after-zero.mkv", remuxed(whole("flac"), "matroska", 36_000), exactly(N))
@@ -593,8 +591,8 @@ def lying_rest() -> Iterator[Input]:
     yield lying("zero-length-aiff.aiff", by_sndfile("AIFF", "PCM_16", 0), REFUSED)
 
 
-def first_sound_page(ogg: bytes) -> int:
-    """Where the first page of an Ogg file begins that ends any sound (its granule position is above 0)."""
+def first_audio_page(ogg: bytes) -> int:
+    """The byte where an Ogg file's first page with audio begins: the first granule position above 0."""
     position = 0
     while ogg[position + 6 : position + 14] == bytes(8):
         position = ogg.index(b"OggS", position + 1)
@@ -618,12 +616,12 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
 
 
-# --- what is no sound -------------------------------------------------------------------------------------------
+# --- files without audio ----------------------------------------------------------------------------------------
 
 TEXT = b"Dear listener, this is a letter and no song.\n" * 30
 
 
-def no_sounds() -> Iterator[Input]:
+def without_audio() -> Iterator[Case]:
     pixels = b"IDAT" + zlib.compress(bytes(4))
     png = png_header(1, 1) + struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
     contents = {
@@ -645,10 +643,10 @@ def no_sounds() -> Iterator[Input]:
     }
     for content, data in contents.items():
         for extension in ("mp3", "wav", "flac", "m4a", "ogg"):
-            yield Input("no-sound", f"{content}-{extension}.{extension}", partial(bytes, data), REFUSED)
+            yield Case("no-sound", f"{content}-{extension}.{extension}", partial(bytes, data), REFUSED)
     for extension in ("mp3", "wav", "flac", "m4a", "ogg", "wma", "aac", "mkv", "ts"):
         for name, make in (("ones", partial(bytes, b"\xff" * 50_000)), ("noise", partial(noise, extension))):
-            yield Input("no-sound", f"{name}-{extension}.{extension}", make, up_to(LONGEST), may_fail=True)
+            yield Case("no-sound", f"{name}-{extension}.{extension}", make, up_to(LONGEST), may_fail=True)
 
 
 def noise(label: str) -> bytes:
@@ -687,7 +685,7 @@ def tagged_mp3(*frames: tuple[bytes, bytes]) -> bytes:
     return id3(body) + whole("mp3")
 
 
-def tags() -> Iterator[Input]:
+def tags() -> Iterator[Case]:
     comments: dict[str, dict[str, bytes]] = {
         "long": {"TITLE": b"x" * 200_000, "ARTIST": b"y" * 70_000},
         "many": {f"KEY{index}": b"value" for index in range(3_000)},
@@ -719,11 +717,11 @@ def tags() -> Iterator[Input]:
         "chapters": [(b"CHAP", b"one\0" + b"\xff" * 16), (b"CTOC", b"toc\0\3\xff")],
     }
     for name, entries in comments.items():
-        yield Input("tags", f"comments-{name}.flac", partial(tagged_flac, entries), exactly(N))
+        yield Case("tags", f"comments-{name}.flac", partial(tagged_flac, entries), exactly(N))
     for name, cover in covers.items():
-        yield Input("tags", f"cover-{name}.flac", partial(tagged_flac, {}, cover), exactly(N))
+        yield Case("tags", f"cover-{name}.flac", partial(tagged_flac, {}, cover), exactly(N))
     for name, parts in frames.items():
-        yield Input("tags", f"id3-{name}.mp3", partial(tagged_mp3, *parts), exactly(N))
+        yield Case("tags", f"id3-{name}.mp3", partial(tagged_mp3, *parts), exactly(N))
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -779,7 +777,7 @@ NAMES: Mapping[str, str | bytes] = {
 
 
 def playlists(address: str, target: str) -> dict[str, bytes]:
-    """Files that make a player open others: a sound file beside them called `target`, its path, and an address."""
+    """Files that make a player open others: an audio file beside them, `target`, by its path, and an address."""
     neighbour = target.rpartition("/")[2]
     urls = {
         "neighbour": neighbour,
@@ -837,8 +835,8 @@ def reference_movie(url: str) -> bytes:
 
 
 FAMILIES = (
-    undamaged, damaged, damaged_long, odd_sounds, no_numbers, lying_wavs, lying_flacs, lying_mp3s, lying_oggs,
-    lying_mp4s, lying_rest, no_sounds, tags,
+    undamaged, damaged, damaged_long, odd_audio, non_finite, lying_wavs, lying_flacs, lying_mp3s, lying_oggs,
+    lying_mp4s, lying_rest, without_audio, tags,
 )  # fmt: skip
 
-INPUTS: tuple[Input, ...] = tuple(one for family in FAMILIES for one in family())
+INPUTS: tuple[Case, ...] = tuple(one for family in FAMILIES for one in family())

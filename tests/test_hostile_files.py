@@ -1,4 +1,4 @@
-"""Bad and odd input never hurts: the command ends, says why in one line, and leaves whole stems or nothing."""
+"""Whatever the input: the command ends, with one line per failure, and leaves whole stems or nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.hostile_files import (
     PART,
     RATE,
     TEXT,
-    Input,
+    Case,
     by_sndfile,
     exactly,
     playlists,
@@ -59,18 +59,18 @@ NOBODY = 65_534
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended, and all that it said, by whatever way."""
+    """How a command ended, and all that it printed or lost."""
 
     returncode: int
-    said: str
-    said_below: str
+    output: str
+    native_output: str
     """Written to the descriptor of stderr by C libraries, past Python."""
-    unheard: tuple[str, ...]
+    unraised: tuple[str, ...]
     """Errors in threads, and in places that cannot raise."""
 
     @property
     def lines(self) -> list[str]:
-        return self.said.removesuffix("\n").split("\n") if self.said else []
+        return self.output.removesuffix("\n").split("\n") if self.output else []
 
     def errors(self, label: str) -> list[str]:
         return [line for line in self.lines if line.startswith("error: ") and label in line]
@@ -89,7 +89,7 @@ class Batch:
 
 
 @contextmanager
-def below() -> Iterator[Callable[[], str]]:
+def captured_stderr() -> Iterator[Callable[[], str]]:
     """Catch what is written to descriptor 2."""
     with tempfile.TemporaryFile() as file:
         kept = os.dup(2)
@@ -103,21 +103,21 @@ def below() -> Iterator[Callable[[], str]]:
 
 def spleeter(*arguments: object) -> Result:
     """Run `spleeter separate` in this process, with stderr as strict as the real one."""
-    said = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", write_through=True)
-    unheard: list[str] = []
-    with pytest.MonkeyPatch.context() as patch, below() as said_below:
+    output = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", write_through=True)
+    unraised: list[str] = []
+    with pytest.MonkeyPatch.context() as patch, captured_stderr() as native_output:
         patch.setattr(sys, "argv", ["spleeter", "separate", *map(str, arguments)])
-        patch.setattr(sys, "unraisablehook", lambda error: unheard.append(repr(error.exc_value)))
-        patch.setattr(threading, "excepthook", lambda error: unheard.append(repr(error.exc_value)))
+        patch.setattr(sys, "unraisablehook", lambda error: unraised.append(repr(error.exc_value)))
+        patch.setattr(threading, "excepthook", lambda error: unraised.append(repr(error.exc_value)))
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as ended:
+            with redirect_stdout(output), redirect_stderr(output), pytest.raises(SystemExit) as ended:
                 entrypoint()
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)
-        code, printed = int(ended.value.code or 0), said.buffer
+        code, printed = int(ended.value.code or 0), output.buffer
         assert isinstance(printed, io.BytesIO)
-        return Result(code, printed.getvalue().decode(), said_below(), tuple(unheard))
+        return Result(code, printed.getvalue().decode(), native_output(), tuple(unraised))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -163,13 +163,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 # --- the laws ---------------------------------------------------------------------------------------------------
 
 
-def check_what_was_said(result: Result) -> None:
+def check_messages(result: Result) -> None:
     """One printable line a message, none of them about a failure of the program itself."""
-    assert result.said_below == ""
-    assert result.unheard == ()
+    assert result.native_output == ""
+    assert result.unraised == ()
     in_summary = False
     for line in result.lines:
-        assert line.startswith("  " if in_summary else ("error: ", "warning: ")), result.said
+        assert line.startswith("  " if in_summary else ("error: ", "warning: ")), result.output
         in_summary = in_summary or line.endswith(" failed:")
         assert line.isprintable(), line
         assert "Traceback" not in line
@@ -203,8 +203,8 @@ def check_nothing_partial(out: Path, known: Iterable[str]) -> None:
         assert all(any(folder.iterdir()) for folder in out.iterdir())
 
 
-def check_verdict(batch: Batch, one: Input, codec: Codec = Codec.WAV) -> None:
-    """This file was separated or refused, as it should be, and if refused, that was said in a line."""
+def check_verdict(batch: Batch, one: Case, codec: Codec = Codec.WAV) -> None:
+    """This file was separated or refused, as it should be, and if refused, with one line that says why."""
     folder, errors = batch.stems(one.name), batch.result.errors(f"{batch.files[one.name]}: ")
     if folder.exists():
         assert not errors
@@ -244,22 +244,23 @@ def batch_of(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
     return separated
 
 
-def test_there_are_enough_of_them_and_they_are_always_the_same() -> None:
-    assert len(INPUTS) >= 200
+def test_the_files_are_the_same_in_every_run() -> None:
     assert len({one.id for one in INPUTS}) == len(INPUTS)
     for one in INPUTS[::5]:
         assert one.make() == one.make()
 
 
 @pytest.mark.parametrize("one", INPUTS, ids=lambda one: one.id)
-def test_each_file_is_separated_whole_or_refused_with_a_reason(one: Input, batch_of: Callable[[str], Batch]) -> None:
+def test_each_file_is_separated_whole_or_refused_with_a_reason(one: Case, batch_of: Callable[[str], Batch]) -> None:
     check_verdict(batch_of(one.group), one)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_batch_says_one_line_each_and_leaves_nothing_partial(group: str, batch_of: Callable[[str], Batch]) -> None:
+def test_a_batch_prints_a_line_per_failure_and_leaves_nothing_partial(
+    group: str, batch_of: Callable[[str], Batch]
+) -> None:
     batch = batch_of(group)
-    check_what_was_said(batch.result)
+    check_messages(batch.result)
     check_nothing_partial(batch.out, [path.stem for path in batch.out.parent.glob("*.*")])
     n_failed = sum(not batch.stems(path.name).exists() for path in batch.files.values())
     if group == "part":  # the good songs are too short for it
@@ -318,11 +319,11 @@ def test_odd_files_as_every_codec(codec: Codec, tiny_model: Path, tmp_path: Path
         first, last = (round(length * rate / RATE) for length in (one.lengths.start, one.lengths.stop - 1))
         lengths = range(first - (codec is Codec.OPUS), last + stops + 1) if one.lengths else one.lengths
         check_verdict(batch, replace(one, lengths=lengths), codec)
-    check_what_was_said(batch.result)
+    check_messages(batch.result)
     check_exit_code(batch)
 
 
-def separated(inputs: Sequence[Input], folder: Path, out: Path, *options: object) -> Batch:
+def separated(inputs: Sequence[Case], folder: Path, out: Path, *options: object) -> Batch:
     """Separate some of the files with other options."""
     paths = {one.name: written(folder / one.name, one.make()) for one in inputs}
     return Batch(paths, out, spleeter("-o", out, *options, *paths.values()))
@@ -343,7 +344,7 @@ def test_odd_files_with_other_options(options: Sequence[object], tiny_model: Pat
     batch = separated(CHOICE, tmp_path, out, "-p", tiny_model, *options)
     for one in CHOICE:
         check_verdict(batch, one, Codec.FLAC if "flac" in options else Codec.WAV)
-    check_what_was_said(batch.result)
+    check_messages(batch.result)
     check_exit_code(batch)
 
 
@@ -352,8 +353,8 @@ def test_odd_files_at_their_own_sample_rate(tiny_model: Path, tmp_path: Path, ou
     kept = ("rate-", "channels-", "short-1-WAV", "short-7-FLAC", "short-resampled", "very-loud")
     inputs = [one for one in INPUTS if one.group == "odd" and one.name.startswith(kept)]
     batch = separated(inputs, tmp_path, out, "-p", tiny_model, "--keep-sample-rate")
-    assert batch.result.returncode == 0, batch.result.said
-    check_what_was_said(batch.result)
+    assert batch.result.returncode == 0, batch.result.output
+    check_messages(batch.result)
     for path in batch.files.values():
         song = soundfile.info(path)
         check_whole(batch.stems(path.name), range(song.frames, song.frames + 1))
@@ -375,33 +376,33 @@ def with_odd_names(folder: Path, data: bytes) -> dict[str, Path]:
     return files
 
 
-def test_every_name_is_fine(tiny_model: Path, tmp_path: Path, out: Path) -> None:
+def test_every_name_is_separated(tiny_model: Path, tmp_path: Path, out: Path) -> None:
     files = with_odd_names(tmp_path / "odd", GOOD)
     batch = Batch(files, out, spleeter("-p", tiny_model, "-o", out, *files.values()))
-    assert (batch.result.returncode, batch.result.said) == (0, "")
+    assert (batch.result.returncode, batch.result.output) == (0, "")
     for path in files.values():
         check_whole(batch.stems(path.name), exactly(N_GOOD))
     check_nothing_partial(out, [os.path.splitext(path.name)[0] for path in files.values()])  # noqa: PTH122
 
 
-def test_every_name_is_fine_from_within_its_folder(
+def test_every_name_is_separated_from_within_its_folder(
     tiny_model: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = with_odd_names(tmp_path / "odd", GOOD)
     monkeypatch.chdir(tmp_path / "odd")
     names = [path.name for path in files.values()]
     result = spleeter("-p", tiny_model, "-o", out, "--", *names)
-    assert (result.returncode, result.said) == (0, "")
+    assert (result.returncode, result.output) == (0, "")
     assert len(list(out.iterdir())) == len(files)
 
 
-@pytest.mark.parametrize("data", [TEXT, with_sample(np.nan, 5)], ids=["unreadable", "no numbers"])
+@pytest.mark.parametrize("data", [TEXT, with_sample(np.nan, 5)], ids=["unreadable", "NaN"])
 def test_a_failure_is_one_line_under_every_name(data: bytes, tiny_model: Path, tmp_path: Path, out: Path) -> None:
     files = with_odd_names(tmp_path / "odd", data)
     result = spleeter("-p", tiny_model, "-o", out, *files.values())
     assert result.returncode == 1
     assert not out.exists()
-    check_what_was_said(result)
+    check_messages(result)
     for label in files:
         assert result.errors(label), label
 
@@ -411,7 +412,7 @@ def test_a_missing_file_is_one_line_under_every_name(tiny_model: Path, tmp_path:
     result = spleeter("-p", tiny_model, "-o", out, *[tmp_path / name for name in names.values()])
     assert result.returncode == 2
     assert not out.exists()
-    check_what_was_said(result)
+    check_messages(result)
     for label in names:
         assert result.errors(label), label
 
@@ -423,13 +424,13 @@ def test_names_too_long_for_the_outputs_fail_alone(tiny_model: Path, tmp_path: P
             shutil.rmtree(out, ignore_errors=True)
             result = spleeter("-p", tiny_model, "-o", out, "-f", form, *options, long, good)
             assert result.returncode == 1, form
-            check_what_was_said(result)
+            check_messages(result)
             assert result.errors("x" * 251)
             assert len(contents(out)) == len(STEMS)
 
 
-def test_no_name_takes_the_terminal_over(tiny_model: Path, tmp_path: Path, out: Path) -> None:
-    """Where there is a progress bar, names are shown in it, and none is obeyed."""
+def test_no_name_controls_the_terminal(tiny_model: Path, tmp_path: Path, out: Path) -> None:
+    """Where there is a progress bar, names are shown in it, and their control characters are escaped."""
     odd = [written(tmp_path / f"{index}\x1b[2Jcleared\x1b]0;renamed\x07[red].wav", GOOD) for index in range(2)]
     bad = written(tmp_path / "bad \x1b[2J.wav", TEXT)
     command = [sys.executable, "-m", "spleeter", "separate", "-p", tiny_model, "-o", out, *odd, bad]
@@ -449,7 +450,7 @@ def test_no_name_takes_the_terminal_over(tiny_model: Path, tmp_path: Path, out: 
     assert len(contents(out)) == 2 * len(STEMS)
 
 
-# --- things that are no files -----------------------------------------------------------------------------------
+# --- pipes, devices, sockets, links ------------------------------------------------------------------------------
 
 
 class Processes:
@@ -473,12 +474,12 @@ class Processes:
     def result(self, name: str) -> Result:
         process = self._started[name]
         try:
-            _, said = process.communicate(timeout=max(0.1, self._deadline - time.monotonic()))
+            _, output = process.communicate(timeout=max(0.1, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             pytest.fail("it hangs")
-        return Result(process.returncode, said, "", ())
+        return Result(process.returncode, output, "", ())
 
     def end(self) -> None:
         for process in self._started.values():
@@ -520,8 +521,8 @@ def processes(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_what_has_no_end_does_not_hang(name: str, processes: Processes, good_stems: dict[str, bytes]) -> None:
     """Pipes that nobody writes to, and devices, whatever they are called."""
     result = processes.result(name)
-    assert result.returncode == 1, result.said
-    check_what_was_said(result)
+    assert result.returncode == 1, result.output
+    check_messages(result)
     is_good_there = name in ("pipe in a folder", "devices")
     assert contents(processes.out(name)) == {f"good/{stem}": good_stems[stem] for stem in good_stems if is_good_there}
     for song in (song for song in ENDLESS[name] if song != "good.wav"):
@@ -530,7 +531,7 @@ def test_what_has_no_end_does_not_hang(name: str, processes: Processes, good_ste
 
 @pytest.mark.parametrize("data", [GOOD, GOOD[:1_000], b"", TEXT, whole("flac"), whole("m4a"), whole("mkv")])
 def test_a_pipe_that_is_written_to(data: bytes, tiny_model: Path, tmp_path: Path, out: Path) -> None:
-    """Nothing can be looked up in it, or jumped to: it is separated whole, or refused."""
+    """It cannot be sought in: it is separated whole, or refused."""
     pipe = tmp_path / "pipe.wav"
     os.mkfifo(pipe)
 
@@ -543,12 +544,12 @@ def test_a_pipe_that_is_written_to(data: bytes, tiny_model: Path, tmp_path: Path
     result = spleeter("-p", tiny_model, "-o", out, pipe)
     os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))  # in case that it has never been opened
     feeder.join()
-    check_what_was_said(result)
+    check_messages(result)
     check_songs_whole_or_missing(result, {"pipe": pipe}, out)
 
 
 def test_links_sockets_and_folders(tiny_model: Path, tmp_path: Path, out: Path, good: Path) -> None:
-    """What is no sound fails, alone and by its name; links to songs are songs, and a song named twice is one."""
+    """What holds no audio fails, alone and by its name; links to songs are songs, a song named twice is one."""
     (tmp_path / "broken.wav").symlink_to("nowhere")
     (tmp_path / "circle.wav").symlink_to("circle.wav")
     (tmp_path / "folder.mp3").mkdir()
@@ -562,7 +563,7 @@ def test_links_sockets_and_folders(tiny_model: Path, tmp_path: Path, out: Path, 
         songs = [tmp_path / name for name in (*bad, "below.wav", "link.wav", "link.wav")]
         result = spleeter("-p", tiny_model, "-o", out, *songs, good)
     assert result.returncode == 1
-    check_what_was_said(result)
+    check_messages(result)
     for name in bad:
         assert result.errors(name), name
     assert set(contents(out)) == {f"{song}/{stem}.wav" for song in ("link", "song") for stem in STEMS}
@@ -577,7 +578,7 @@ def test_links_in_a_folder(tiny_model: Path, tmp_path: Path, out: Path) -> None:
     (album / "folder.mp3").mkdir()
     result = spleeter("-p", tiny_model, "-o", out, album)
     assert result.returncode == 1
-    check_what_was_said(result)
+    check_messages(result)
     assert result.errors("broken.wav")
     assert result.errors("circle.wav")
     assert set(contents(out)) == {f"good/{stem}.wav" for stem in STEMS}
@@ -589,7 +590,7 @@ def test_without_any_input_it_is_wrong_usage(names: list[str], tiny_model: Path,
     (tmp_path / "broken.wav").symlink_to("nowhere")
     result = spleeter("-p", tiny_model, "-o", out, *[tmp_path / name for name in names])
     assert result.returncode == 2
-    check_what_was_said(result)
+    check_messages(result)
     assert all(result.errors(name) for name in names)
     assert not out.exists()
 
@@ -598,7 +599,7 @@ def test_without_any_input_it_is_wrong_usage(names: list[str], tiny_model: Path,
 
 
 class Watch:
-    """Tells whether a file has been opened by anyone (Linux's inotify)."""
+    """Observes whether a file has been opened by anyone (inotify of Linux)."""
 
     _OPENED = 0x20
 
@@ -662,7 +663,7 @@ def test_no_file_makes_the_command_open_another(
     assert asked == []
     assert result.returncode == 1
     assert not out.exists()
-    check_what_was_said(result)
+    check_messages(result)
     for file in files:
         assert result.errors(str(file)), file.name
     assert spleeter("-p", tiny_model, "-o", out, target).returncode == 0
@@ -740,7 +741,7 @@ def test_an_output_folder_that_cannot_be(
     before = everything(place)
     result = spleeter("-p", tiny_model, "-o", out, *options, good)
     assert result.returncode in (1, 2)
-    check_what_was_said(result)
+    check_messages(result)
     assert result.errors(str(out))
     assert everything(place) == before
 
@@ -765,7 +766,7 @@ def test_an_output_whose_place_is_taken_fails_alone(
     before = everything(out)
     result = spleeter("-p", tiny_model, "-o", out, *options, bad, good)
     assert result.returncode == 1
-    check_what_was_said(result)
+    check_messages(result)
     assert result.errors("bad")
     check_whole(out / "good", exactly(N_GOOD))
     shutil.rmtree(out / "good")
@@ -777,7 +778,7 @@ def test_an_output_folder_with_too_long_a_name(name: str, tiny_model: Path, tmp_
     before = set(tmp_path.iterdir())
     result = spleeter("-p", tiny_model, "-o", tmp_path / name, good)
     assert result.returncode == 1
-    check_what_was_said(result)
+    check_messages(result)
     assert set(tmp_path.iterdir()) == before
 
 
@@ -826,7 +827,7 @@ def test_inputs_that_may_not_be_read(tiny_model: Path) -> None:
         songs = [folder / "secret.wav", folder / "album", folder / "album" / "song.wav", folder / "listed", good]
         result = spleeter("-p", folder / "model", "-o", folder / "out", *songs)
         assert result.returncode == 1
-        check_what_was_said(result)
+        check_messages(result)
         for song in songs[:-1]:
             assert [line for line in result.errors(str(song)) if "Permission denied" in line], song
         assert set(contents(folder / "out")) == {f"good/{stem}.wav" for stem in STEMS}
@@ -844,7 +845,7 @@ def test_outputs_that_may_not_be_written(tiny_model: Path) -> None:
         written(folder / "out" / "kept" / "other.wav", b"mine").chmod(0o400)
         result = spleeter("-p", folder / "model", "-o", folder / "out", *songs)
         assert result.returncode == 1
-        check_what_was_said(result)
+        check_messages(result)
         assert result.errors("locked.wav")
         assert result.errors("kept.wav")
         found = contents(folder / "out")
@@ -856,7 +857,7 @@ def test_outputs_that_may_not_be_written(tiny_model: Path) -> None:
         before = everything(folder / "out")
         result = spleeter("-p", folder / "model", "-o", folder / "out" / "new", songs[-1])
         assert result.returncode == 1
-        check_what_was_said(result)
+        check_messages(result)
         assert everything(folder / "out") == before
 
 
@@ -884,7 +885,7 @@ def test_files_that_cannot_grow(codec: Codec, n_bytes: int, tiny_model: Path, tm
     }
     with files_up_to(n_bytes):
         result = spleeter("-p", tiny_model, "-o", out, "-c", codec, *songs.values())
-    check_what_was_said(result)
+    check_messages(result)
     check_songs_whole_or_missing(result, songs, out, codec)
     assert n_bytes > 50 or not out.exists()
 
@@ -906,7 +907,7 @@ def test_a_temporary_file_that_cannot_grow(missing: int, tiny_model: Path, tmp_p
     with files_up_to(8 * RATE - missing):
         result = spleeter("-p", tiny_model, "-o", out, "--clip", "rescale", song)
     assert result.returncode == 1
-    check_what_was_said(result)
+    check_messages(result)
     assert not out.exists()
 
 
@@ -936,7 +937,7 @@ def test_a_full_disk(options: str, clip: str, codec: Codec, tiny_model: Path, tm
     songs = {f"song{i}": written(tmp_path / f"song{i}.wav", by_sndfile("WAV", "PCM_16", 8_000 + i)) for i in range(3)}
     with small_disk(tmp_path / "disk", options) as disk:
         result = spleeter("-p", tiny_model, "-o", disk / "out", "--clip", clip, "-c", codec, *songs.values())
-        check_what_was_said(result)
+        check_messages(result)
         check_songs_whole_or_missing(result, songs, disk / "out", codec)
         room = os.statvfs(disk)
         used = (room.f_blocks - room.f_bfree) * room.f_frsize

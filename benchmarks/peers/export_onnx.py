@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import load_network
 from spleeter.model.functions import build
 from spleeter.model.provider import ModelProvider
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import save
 from spleeter.model.functions import build
 from spleeter.separator import Separator
 
@@ -16,7 +16,7 @@ def main(model_dir: Path) -> None:
     """Write a model into `model_dir`, and use it."""
     torch.manual_seed(0)  # for the same fresh weights each time
     configuration = Configuration.load(Path(__file__).with_name("config.json"))
-    save(model_dir, build(configuration), configuration)
+    save_network(model_dir, build(configuration), configuration)
 
     mixture = np.random.default_rng(0).uniform(-0.5, 0.5, (configuration.sample_rate, 2)).astype(np.float32)
     stems = Separator(str(model_dir)).separate(mixture)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,15 +65,23 @@ class Batching:
 class Device(Protocol):
     """Where arrays are computed, and the way there and back."""
 
-    kind: str
-    """"cpu", "cuda" or "mps"."""
-    batching: Batching
+    @property
+    def kind(self) -> str:
+        """ "cpu", "cuda" or "mps"."""
+
+    @property
+    def batching(self) -> Batching:
+        """How much is worth being given at once."""
 
     def put(self, array: npt.NDArray[np.float32]) -> Array:
         """Copy an array to the device; without waiting, where the device can."""
 
     def fetch(self, arrays: Sequence[Array]) -> list[Callable[[], npt.NDArray[np.float32]]]:
         """Begin to copy arrays to the host; each returned function waits for one of them, and returns it."""
+
+
+def _identity(array: Array) -> Array:
+    return array
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class HostDevice:
 
     def fetch(self, arrays: Sequence[Array]) -> list[Callable[[], npt.NDArray[np.float32]]]:
         """Return the arrays themselves."""
-        return [lambda array=array: array for array in arrays]
+        return [partial(_identity, array) for array in arrays]
 
     def __str__(self) -> str:
         return self.kind
@@ -97,10 +106,16 @@ class HostDevice:
 class Backend(Protocol):
     """A network that is loaded and ready to estimate."""
 
-    name: str
-    device: Device
     n_threads: int
     """CPU threads that `estimate` uses when it is called from the current thread; it can be set."""
+
+    @property
+    def name(self) -> str:
+        """What it is chosen by."""
+
+    @property
+    def device(self) -> Device:
+        """Where it computes."""
 
     def estimate(self, magnitudes: Array) -> Array:
         """Estimate the stems' magnitudes.

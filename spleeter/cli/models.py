@@ -99,14 +99,14 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a model's weights from TensorFlow's format to safetensors."""
+    from spleeter.backends.torch.weights import load_network, save_network
     from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
-    from spleeter.model.checkpoint import load_network, save
 
     is_name = model.removeprefix("spleeter:") in Configuration.embedded_names()
     folder = _downloaded(_model_name(model)) if is_name else _existing(Path(model))
     own = None if is_name or not (folder / MODEL_FOLDER_FILE).is_file() else str(folder)
     configuration = _configuration(model if is_name else folder.name, params_filename or own)
-    save(output, load_network(folder, configuration), configuration)
+    save_network(output, load_network(folder, configuration), configuration)
     echo(f"{output}: converted from {folder}")
 
 

@@ -63,4 +63,5 @@ class Tiling:
         weights = np.minimum(from_edge / fade, 1.0)
         position = np.arange(self.T) % self.hop
         total = np.bincount(position, weights, self.hop)  # of a layer, over a hop
-        return (weights / total[position] / len(self.offsets))[:, None].astype(np.float32)
+        weights = weights / total[position] / len(self.offsets)
+        return np.asarray(weights[:, None], np.float32)

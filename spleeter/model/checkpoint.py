@@ -1,131 +1,158 @@
-"""A network's weights, in a folder beside the configuration that rebuilds it.
+"""A model's weights in a folder, as NumPy arrays by the names of the network's parameters.
 
-    model.safetensors, configuration.json      this package's own format: what `save` writes
+    model.safetensors, configuration.json      this package's own format, which `save_model` writes
     checkpoint, model.index, model.data-*      a TensorFlow checkpoint of the original package: read only
 
-Loading assigns every weight once or fails as a whole: nothing missing, nothing left over, no shape adapted.
+A network takes every weight once or none at all: nothing missing, nothing left over, no shape adapted.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, KeysView, Mapping
+from dataclasses import dataclass
 from functools import partial
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import torch
+import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
-from spleeter.model.functions import build, find_builder
 from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from spleeter.model.tensorflow.names import Source, is_expendable, sources
 from spleeter.utils.whole_file import write_whole
 
+__all__ = ["WEIGHTS_FILE", "Weights", "open_weights", "save_model", "write_weights"]
+
 WEIGHTS_FILE = "model.safetensors"
 
 _BATCH_COUNTER = "num_batches_tracked"
-"""A count that torch's batch norm keeps besides its weights, and TensorFlow does not; nothing depends on it."""
+"""A count that torch's batch norm keeps besides its weights, and TensorFlow does not; no output depends on it."""
+
+_DTYPES: dict[str, str] = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "C64": "complex64",
+    "BOOL": "bool",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+}
+"""The types of the safetensors format, as NumPy and torch name them."""
+
+_BITS: dict[str, str] = {"bfloat16": "uint16", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"}
+"""The types that NumPy lacks -> unsigned integers of the same size."""
+
+SaveFile: TypeAlias = Callable[[Mapping[str, Any], Path, Mapping[str, str]], None]
+"""Writes tensors by name, and notes about them, into a safetensors file."""
 
 
-class _WithoutInitialisation(TorchFunctionMode):
-    """Within this context `torch.nn.init` leaves parameters as they are: all of them are about to be loaded."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            tensor = args[0] if args else (kwargs or {})["tensor"]
-            if isinstance(tensor, nn.Parameter):
-                return tensor
-        return function(*args, **(kwargs or {}))
-
-
-class _Weight(NamedTuple):
-    """What it is called where it is stored, and how to read it."""
+class _Stored(NamedTuple):
+    """A weight where it is stored: its name there, and how to read it."""
 
     name: str
-    read: Callable[[], Tensor]
+    read: Callable[[], tuple[np.ndarray, str]]
+    """Returns the array and the name of its type, which NumPy may lack."""
 
 
-def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
-    """Build the network that a configuration describes, with the weights in a folder.
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights by the names of the network's parameters; each is read when it is asked for.
+
+    Attributes:
+        place: the file or checkpoint, for messages.
+        stored: each weight by its parameter's name.
+    """
+
+    place: str
+    stored: Mapping[str, _Stored]
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of the parameters that there is a weight for."""
+        return self.stored.keys()
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise CheckpointError unless these are the weights that are there; batch counters may be missing."""
+        _check_names(
+            self.place,
+            expected={name for name in names if not name.endswith(_BATCH_COUNTER)},
+            found={name for name in self.names if not name.endswith(_BATCH_COUNTER)},
+        )
+
+    def read(self, name: str, shape: tuple[int, ...] | None = None, dtype: str = "float32") -> np.ndarray:
+        """Read a weight.
+
+        Args:
+            name: of the parameter, one of `names`.
+            shape: that the weight must have, as torch orders its axes; None to take it as it is, of any type.
+            dtype: that the weight must have, by its name in NumPy or torch.
+
+        Returns:
+            The array, which may be read-only. Of a type that NumPy lacks, such as bfloat16, it has the bits, as
+            unsigned integers of the same size.
+
+        Raises:
+            CheckpointError: if it is damaged, or of another shape or type.
+        """
+        stored = self.stored[name]
+        array, found = stored.read()
+        if shape is not None and (array.shape, found) != (shape, dtype):
+            raise CheckpointError(
+                f"{self.place}: {stored.name} is {array.shape} {found}, but the model's is {shape} {dtype}: "
+                "it belongs to another model; check model.params, n_channels and F"
+            )
+        return array
+
+
+def open_weights(model_dir: Path, configuration: Configuration) -> Weights:
+    """Open the weights in a folder: those in this package's own format or, if there are none, in TensorFlow's.
 
     Args:
-        model_dir: a folder with weights in this package's own format or, if there are none, in TensorFlow's.
-        configuration: decides what is built; the weights must fit.
-
-    Returns:
-        The network, on the CPU and in evaluation mode.
+        model_dir: the folder.
+        configuration: of the network that they are for; they must have been made for its type, params, channels and
+            instruments.
 
     Raises:
-        ModelError: if the network cannot be built.
         CheckpointError: if the weights are missing, damaged or made for another network.
     """
-    with _WithoutInitialisation():
-        network = build(configuration)
-    if _has_own_weights(model_dir):
-        _check_configuration(model_dir, configuration)
-        _load_safetensors(network, model_dir / WEIGHTS_FILE)
-    elif (prefix := find_bundle(model_dir)) is not None:
-        _load_tensorflow(network, TensorFlowBundle(prefix), configuration)
-    else:
-        raise CheckpointError(
-            f"no weights in {model_dir}, neither {WEIGHTS_FILE} nor a TensorFlow checkpoint: get the model again"
-        )
-    return network.eval()
-
-
-def save(model_dir: Path, network: nn.Module, configuration: Configuration) -> None:
-    """Write a network's weights and its configuration into a folder, which is made if need be.
-
-    Each of the two files appears, or replaces the one before, as a whole.
-
-    Raises:
-        CheckpointError: if a file cannot be written.
-    """
+    file = model_dir / WEIGHTS_FILE
     try:
-        model_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot write the model to {model_dir}: {error}") from error
-    write_whole(model_dir / MODEL_FOLDER_FILE, configuration.to_json().encode(), CheckpointError)
-    write_tensors(model_dir / WEIGHTS_FILE, network.state_dict())
-
-
-def write_tensors(file: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> None:
-    """Write tensors, and notes about them, into a safetensors file, which appears as a whole; its folder is made.
-
-    Raises:
-        CheckpointError: if it cannot be written.
-    """
-    # Cloned, because the format takes neither other memory layouts nor tensors that share memory.
-    apart = {key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
-    try:
-        write_whole(file, lambda path: save_file(apart, path, dict(notes or {})), CheckpointError)
-    except SafetensorError as error:
-        raise CheckpointError(f"cannot write {file}: {error}") from error
-
-
-def _has_own_weights(model_dir: Path) -> bool:
-    try:
-        return (model_dir / WEIGHTS_FILE).is_file()
+        is_own = file.is_file()
     except OSError as error:
         raise CheckpointError(f"cannot read the model folder {model_dir}: {error.strerror}") from error
+    if is_own:
+        _check_configuration(model_dir, configuration)
+        return _open_safetensors(file)
+    if (prefix := find_bundle(model_dir)) is not None:
+        return _open_tensorflow(TensorFlowBundle(prefix), configuration)
+    raise CheckpointError(
+        f"no weights in {model_dir}, neither {WEIGHTS_FILE} nor a TensorFlow checkpoint: get the model again"
+    )
 
 
 def _check_configuration(model_dir: Path, configuration: Configuration) -> None:
-    """Compare what decides about a network's weights with what they were saved with."""
+    """Compare the keys that decide about a network's weights with those that they were saved with."""
     try:
         stored = Configuration.load(model_dir)
     except ConfigurationError as error:
         raise CheckpointError(f"the weights in {model_dir} have no usable configuration: {error}") from error
-    asked_for = _identity(configuration)
+    expected = _identity(configuration)
     for key, value in _identity(stored).items():
-        if value != asked_for[key]:
+        if value != expected[key]:
             raise CheckpointError(
-                f"the weights in {model_dir} were made with {key} = {value}, but {asked_for[key]} is asked for: "
+                f"the weights in {model_dir} were made with {key} = {value}, but {expected[key]} is asked for: "
                 f"use the {MODEL_FOLDER_FILE} in that folder"
             )
 
@@ -140,39 +167,59 @@ def _identity(configuration: Configuration) -> dict[str, object]:
     }
 
 
-def _load_safetensors(network: nn.Module, path: Path) -> None:
+def _open_safetensors(file: Path) -> Weights:
+    """Map a file into memory, so that its arrays are read, without a copy, as they are used.
+
+    The format (https://github.com/huggingface/safetensors#format) is the header's size in 8 bytes, the header in
+    JSON, and the tensors' bytes. The library reads no bfloat16 into NumPy arrays, and the others with a copy.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
-            weights = {key: _Weight(key, partial(file.get_tensor, key)) for key in file.keys()}  # noqa: SIM118
-            _check_names(str(path), expected=network.state_dict(), found=weights)
-            _assign(str(path), network, weights)
+        with safe_open(file, framework="np"):
+            pass  # the library has compared the header with the length of the file
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            start = stream.tell()
+            data = mmap(stream.fileno(), 0, access=ACCESS_COPY)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is damaged or cannot be read ({error}): get the model again") from error
+        raise CheckpointError(f"{file} is damaged or cannot be read ({error}): get the model again") from error
+    header.pop("__metadata__", None)
+
+    def read(name: str) -> tuple[np.ndarray, str]:
+        entry = header[name]
+        dtype = _DTYPES.get(entry["dtype"])
+        if dtype is None:
+            raise CheckpointError(f"{file}: {name} is of the unsupported type {entry['dtype']}: save it as float32")
+        offset = start + entry["data_offsets"][0]
+        return np.ndarray(entry["shape"], _BITS.get(dtype, dtype), data, offset), dtype
+
+    return Weights(str(file), {name: _Stored(name, partial(read, name)) for name in header})
 
 
-def _load_tensorflow(network: nn.Module, bundle: TensorFlowBundle, configuration: Configuration) -> None:
+def _open_tensorflow(bundle: TensorFlowBundle, configuration: Configuration) -> Weights:
     place = f"the TensorFlow checkpoint {bundle.prefix}"
-    named = sources(find_builder(configuration.model.type), len(configuration.instrument_list))
-    if named is None:
+    by_parameter = sources(configuration.model.short_type, len(configuration.instrument_list))
+    if by_parameter is None:
         raise CheckpointError(
             f"{place} cannot be read as model type {configuration.model.type!r}, which TensorFlow never had: "
             f"save its weights as {WEIGHTS_FILE}"
         )
-    used = {source.variable for source in named.values()}
-    _check_names(place, used, [name for name in bundle.names if name in used or not is_expendable(name, used)])
-    _assign(place, network, {key: _variable(bundle, source) for key, source in named.items()})
+    used = {source.variable for source in by_parameter.values()}
+    _check_names(place, used, {name for name in bundle.names if name in used or not is_expendable(name, used)})
+
+    def read(source: Source) -> tuple[np.ndarray, str]:
+        array = source.transform(bundle.read(source.variable))
+        return array, array.dtype.name
+
+    return Weights(
+        place, {name: _Stored(source.variable, partial(read, source)) for name, source in by_parameter.items()}
+    )
 
 
-def _variable(bundle: TensorFlowBundle, source: Source) -> _Weight:
-    return _Weight(source.variable, lambda: torch.tensor(source.transform(bundle.read(source.variable))))
-
-
-def _check_names(place: str, expected: Iterable[str], found: Iterable[str]) -> None:
-    expected, found = set(expected), set(found)
+def _check_names(place: str, expected: set[str], found: set[str]) -> None:
     if expected != found:
         differences = {"lacks": expected - found, "has the unexpected": found - expected}
-        told = " and ".join(f"{verb} {_shortened(names)}" for verb, names in differences.items() if names)
-        raise CheckpointError(f"{place} {told}: it belongs to another model; check instrument_list and model")
+        listed = " and ".join(f"{verb} {_shortened(names)}" for verb, names in differences.items() if names)
+        raise CheckpointError(f"{place} {listed}: it belongs to another model; check instrument_list and model")
 
 
 def _shortened(names: set[str]) -> str:
@@ -180,20 +227,43 @@ def _shortened(names: set[str]) -> str:
     return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
-def _assign(place: str, network: nn.Module, weights: Mapping[str, _Weight]) -> None:
-    """Copy every weight into the network, one after the other so that one at a time is held."""
-    for key, target in network.state_dict().items():  # these share memory with the network
-        if key not in weights and key.endswith(_BATCH_COUNTER):
-            continue
-        weight = weights[key]
-        value = weight.read()
-        if (value.shape, value.dtype) != (target.shape, target.dtype):
-            raise CheckpointError(
-                f"{place}: {weight.name} is {_form(value)}, but the model's is {_form(target)}: "
-                "it belongs to another model; check model.params, n_channels and F"
-            )
-        target.copy_(value)
+def _save_arrays(arrays: Mapping[str, np.ndarray], path: Path, notes: Mapping[str, str]) -> None:
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    safetensors.numpy.save_file(contiguous, path, dict(notes))
 
 
-def _form(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+def save_model(
+    model_dir: Path, weights: Mapping[str, Any], configuration: Configuration, save_file: SaveFile = _save_arrays
+) -> None:
+    """Write a network's weights and its configuration into a folder, which is made if need be.
+
+    Each of the two files appears, or replaces the one before, as a whole.
+
+    Args:
+        model_dir: the folder.
+        weights: arrays by the names of the network's parameters.
+        configuration: of the network.
+        save_file: writes the weights; for tensors of a framework, the framework's own.
+
+    Raises:
+        CheckpointError: if a file cannot be written.
+    """
+    write_whole(model_dir / MODEL_FOLDER_FILE, configuration.to_json().encode(), CheckpointError)
+    write_weights(model_dir / WEIGHTS_FILE, weights, save_file=save_file)
+
+
+def write_weights(
+    file: Path,
+    weights: Mapping[str, Any],
+    notes: Mapping[str, str] | None = None,
+    save_file: SaveFile = _save_arrays,
+) -> None:
+    """Write arrays, and notes about them, into a safetensors file, which appears as a whole; its folder is made.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    try:
+        write_whole(file, lambda path: save_file(weights, path, notes or {}), CheckpointError)
+    except SafetensorError as error:
+        raise CheckpointError(f"cannot write {file}: {error}") from error

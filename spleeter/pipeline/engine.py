@@ -189,7 +189,7 @@ class Engine:
         analysed = []
         for waveform, spectra_of_song, mean in zip(waveforms, spectra, estimates, strict=True):
             n_frames = mean.shape[2] - self._tiling.n_ahead
-            masks = self._map(lambda block, mean=mean: self._masks(mean[..., block, :]), self._blocks(n_frames))
+            masks = self._map(self._masks, [mean[..., block, :] for block in self._blocks(n_frames)])
             left_over = self._xp.asarray(mean[..., n_frames:, :], copy=True)
             analysed.append((_Hops(waveform, spectra_of_song, masks), left_over))
         return analysed

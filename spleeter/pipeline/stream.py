@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from spleeter.backends.base import Backend
 from spleeter.configuration import Configuration
 from spleeter.dsp.stft import chunk_length, n_frames
 from spleeter.dsp.tiling import Tiling
-from spleeter.pipeline.engine import Chunk, Engine
+from spleeter.pipeline.engine import Chunk, ChunkStems, Engine
 from spleeter.pipeline.workers import BatchWorker
 from spleeter.types import Waveform
 
@@ -85,12 +86,12 @@ class Pipeline:
         carry = self._empty_carry()
         n_threads = self._backend.n_threads
         for waveform, n_hops, n_new in self._chunks(blocks):
-            chunk = self._compute(Chunk(waveform, carry, n_hops, n_threads))
-            carry = chunk.carry
+            stems = self._compute(Chunk(waveform, carry, n_hops, n_threads))
+            carry = stems.carry
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
-                yield StemBlock(waveform[:, span].T, lambda fetch=chunk.fetch, span=span: fetch()[:, span])
+                yield StemBlock(waveform[:, span].T, partial(_fetch, stems, span))
 
     def _span(self, n_hops: int) -> int:
         """How many samples the segments that begin in some hops span."""
@@ -132,3 +133,7 @@ class Pipeline:
             waveform = buffer[:, start : start + span]
             padded = np.pad(waveform, [(0, 0), (0, span - waveform.shape[-1])])
             yield padded, n_now, min(n_now * hop * step, n_left - start)
+
+
+def _fetch(stems: ChunkStems, span: slice) -> npt.NDArray[np.float32]:
+    return stems.fetch()[:, span]

@@ -8,7 +8,7 @@ png.py            a figure -> PNG: fonts, settings, compression
 """
 
 from spleeter.plotting.boxplot import BoxPanel, box_plot_png
-from spleeter.plotting.figure import draw_to_file, spectrogram_png
+from spleeter.plotting.figure import spectrogram_png
 from spleeter.plotting.png import render_png, require_matplotlib
 from spleeter.plotting.rendering import linear_power, spectrogram_image
 from spleeter.plotting.spectrograms import SpectrogramCollector, Spectrograms
@@ -18,7 +18,6 @@ __all__ = [
     "SpectrogramCollector",
     "Spectrograms",
     "box_plot_png",
-    "draw_to_file",
     "linear_power",
     "render_png",
     "require_matplotlib",

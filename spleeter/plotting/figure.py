@@ -9,8 +9,6 @@ import numpy as np
 from spleeter.plotting.png import one_line, render_png
 from spleeter.plotting.rendering import LEVELS, SHARES, ColourScale, mel
 from spleeter.plotting.spectrograms import Power, Spectrograms
-from spleeter.types import PathLike
-from spleeter.utils.whole_file import PartialFile
 
 if TYPE_CHECKING:  # it need not be installed
     from matplotlib.axes import Axes
@@ -18,7 +16,7 @@ if TYPE_CHECKING:  # it need not be installed
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-__all__ = ["draw_to_file", "separation_figure", "spectrogram_png"]
+__all__ = ["separation_figure", "spectrogram_png"]
 
 _WIDTH = 13.333
 """Inches: the width of a slide, and with two stems the figure has the height of one too."""
@@ -31,28 +29,6 @@ _MAX_PIXELS = 4_000_000
 
 _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 """Distances between the ticks of the time axis."""
-
-
-def draw_to_file(spectrograms: Spectrograms, title: str, path: PathLike) -> PartialFile:
-    """Write the figure into a hidden file beside `path`; its `commit` moves it there, its `discard` removes it.
-
-    Args:
-        spectrograms, title: see `separation_figure`.
-        path: a name ending in ".png", in a folder that exists.
-
-    Raises:
-        OutputError: if matplotlib is not installed.
-        EncodeError: if the file cannot be written; nothing is left behind.
-    """
-    png = spectrogram_png(spectrograms, title)
-    file = PartialFile(path)
-    try:
-        file.write(png)
-        file.close()
-    except BaseException:
-        file.discard()
-        raise
-    return file
 
 
 def spectrogram_png(spectrograms: Spectrograms, title: str) -> bytes:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
 from spleeter.data.batches import Batch, training_batches, validation_batches
 from spleeter.data.dataset import DataSet
-from spleeter.model import checkpoint
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.training import state
 from spleeter.training.monitoring.example import separate_example
@@ -139,7 +139,7 @@ class TrainingLoop:
             return
         state.save(self._model_dir, self._trainer, self._record, self._configuration)
         if self._record.best_loss is None:
-            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
+            save_network(self._model_dir, self._trainer.network, self._configuration)
         self._watcher.saved(self._record.step)
 
     def _validate(self) -> bool:
@@ -169,7 +169,7 @@ class TrainingLoop:
             first = next(validation_batches(sampler, 1))
             self._summaries.example(step, separate_example(first, self._trainer, self._configuration))
         if is_best:
-            checkpoint.save(self._model_dir, self._trainer.network, self._configuration)
+            save_network(self._model_dir, self._trainer.network, self._configuration)
         state.save(self._model_dir, self._trainer, self._record, self._configuration)
         self._watcher.validated(step, loss, self._record.best_step)
         return True

@@ -10,9 +10,10 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
+from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
 from spleeter.errors import TrainingError
-from spleeter.model.checkpoint import WEIGHTS_FILE, load_network
+from spleeter.model.checkpoint import WEIGHTS_FILE
 from spleeter.model.functions import build
 from spleeter.model.provider import ModelProvider
 from spleeter.model.tensorflow.bundle import find_bundle

@@ -18,9 +18,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from spleeter.backends.torch.weights import write_tensors
 from spleeter.configuration import Configuration
 from spleeter.errors import CheckpointError, TrainingError
-from spleeter.model.checkpoint import write_tensors
 from spleeter.training.step import Trainer
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name

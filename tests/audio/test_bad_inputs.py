@@ -29,7 +29,7 @@ N_SAMPLES = 3 * RATE + 57
 
 @pytest.fixture(scope="session")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[Codec, bytes]:
-    """Three seconds of sound in every codec."""
+    """Three seconds in every codec."""
     path = tmp_path_factory.mktemp("encoded") / "a"
     result = {}
     for codec in Codec:
@@ -88,7 +88,7 @@ def test_a_damaged_file_gives_finite_samples_or_one_clear_line(
     assert capfd.readouterr() == ("", "")
 
 
-NOT_SOUND = {
+WITHOUT_AUDIO = {
     "empty": (b"", "the file is empty"),
     "text": (b"Hello, this is no sound at all.\n" * 50, ""),
     "one byte": (b"\0", "not an audio file"),
@@ -101,12 +101,12 @@ NOT_SOUND = {
 }
 
 
-@pytest.mark.parametrize("kind", NOT_SOUND)
+@pytest.mark.parametrize("kind", WITHOUT_AUDIO)
 @pytest.mark.parametrize("name", ["a", "a.wav", "a.mp3", "a.txt"])
 def test_a_file_without_audio_is_refused_as_such(
     kind: str, name: str, tmp_path: Path, adapter: PyAVAudioAdapter
 ) -> None:
-    data, match = NOT_SOUND[kind]
+    data, match = WITHOUT_AUDIO[kind]
     (tmp_path / name).write_bytes(data)
     failure(tmp_path / name, adapter, rf"cannot read .*{name}: .*{match}")
 
@@ -293,7 +293,7 @@ def test_a_lost_ogg_page_becomes_silence_and_the_rest_stays_in_time(
     path.write_bytes(encoded[Codec.OPUS])
     whole, _ = adapter.load(path)
     pages = [i for i in range(len(encoded[Codec.OPUS])) if encoded[Codec.OPUS].startswith(b"OggS", i)]
-    begin, end = pages[3], pages[4]  # after the two of the header and the first of the sound
+    begin, end = pages[3], pages[4]  # after the two of the header and the first with audio
     path.write_bytes(encoded[Codec.OPUS][:begin] + encoded[Codec.OPUS][end:])
     waveform, (message,) = warnings_of(adapter, path, caplog)
     assert waveform.shape == whole.shape

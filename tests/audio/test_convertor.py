@@ -78,7 +78,7 @@ def test_every_sample_type_is_scaled_to_one(dtype: type, zero: int, full_scale: 
     assert waveform.T.tolist() == [[-1.0, -0.5], [0.0, 0.25]]
 
 
-def test_finiteness_is_told_even_when_the_sum_overflows() -> None:
+def test_finiteness_is_decided_even_when_the_sum_overflows() -> None:
     assert is_finite(np.full((10, 2), 3e38, np.float32))
     assert is_finite(np.zeros((0, 2), np.float32))
     for bad in (np.nan, np.inf, -np.inf):

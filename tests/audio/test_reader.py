@@ -47,8 +47,8 @@ SUBTYPES = {
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Eight seconds of the same sound in every kind of file."""
-    folder = tmp_path_factory.mktemp("sounds")
+    """Eight seconds of the same waveform in every kind of file."""
+    folder = tmp_path_factory.mktemp("files")
     waveform = synthetic(N_SAMPLES, RATE)
     for name, subtype in SUBTYPES.items():
         soundfile.write(folder / name, waveform, RATE, subtype=subtype)

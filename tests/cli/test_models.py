@@ -11,10 +11,10 @@ import torch
 from typer.testing import CliRunner, Result
 
 import spleeter
+from spleeter.backends.torch.weights import load_network
 from spleeter.cli.models import app
 from spleeter.configuration import Configuration
 from spleeter.errors import DownloadError, ModelError, SpleeterError
-from spleeter.model.checkpoint import load_network
 from spleeter.model.provider import released
 from spleeter.model.provider.download import Patience
 from spleeter.model.provider.folder import flaw

@@ -19,7 +19,7 @@ def magnitudes(stems: int, seed: int = 0) -> np.ndarray:
 
 def spectra(seed: int = 0) -> np.ndarray:
     real, imag = np.random.default_rng(seed).standard_normal((2, 2, 4, 20), np.float32)
-    return real + np.complex64(1j) * imag
+    return np.asarray(real + 1j * imag, np.complex64)
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import load_network
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "own_model"

@@ -5,28 +5,19 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from spleeter.errors import EncodeError, OutputError
-from spleeter.plotting import Spectrograms, draw_to_file, require_matplotlib, spectrogram_png
+from spleeter.errors import OutputError
+from spleeter.plotting import Spectrograms, require_matplotlib, spectrogram_png
 from spleeter.plotting.figure import separation_figure
 from spleeter.plotting.png import one_line
 from tests.plotting.conftest import RATE, gathered, noise
 
 matplotlib = pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
-
-
-def save(spectrograms: Spectrograms, title: str, path: Path) -> None:
-    file = draw_to_file(spectrograms, title, path)
-    try:
-        file.commit()
-    finally:
-        file.discard()
 
 
 def opened(png: bytes) -> Any:
@@ -108,35 +99,7 @@ def test_ticks_are_in_minutes_and_from_an_hour_on_in_hours(seconds: float, secon
     assert len(labels) <= 9
 
 
-def test_the_file_appears_on_commit(tmp_path: Path) -> None:
-    spectrograms = gathered(noise(1000), {"a": noise(1000)})
-    file = draw_to_file(spectrograms, "song", tmp_path / "song.png")
-    assert not (tmp_path / "song.png").exists()
-    file.commit()
-    file.discard()
-    assert [path.name for path in tmp_path.iterdir()] == ["song.png"]
-    assert (tmp_path / "song.png").read_bytes() == spectrogram_png(spectrograms, "song")
-
-
-def test_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spectrograms = gathered(noise(1000), {"a": noise(1000)})
-    with pytest.raises(EncodeError, match="no folder"):
-        save(spectrograms, "song", tmp_path / "missing" / "song.png")
-    (tmp_path / "song.png").mkdir()
-    with pytest.raises(EncodeError, match="not a file"):
-        save(spectrograms, "song", tmp_path / "song.png")
-    (tmp_path / "song.png").rmdir()
-
-    def fail(*_: Any) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr("spleeter.plotting.figure.separation_figure", fail)
-    with pytest.raises(MemoryError):
-        save(spectrograms, "song", tmp_path / "song.png")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_matplotlib_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     require_matplotlib()
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
@@ -145,5 +108,4 @@ def test_without_matplotlib_the_message_says_what_to_install(tmp_path: Path, mon
     with pytest.raises(OutputError, match=r"pip install 'spleeter\[plot\]'"):
         require_matplotlib()
     with pytest.raises(OutputError, match="matplotlib"):
-        save(gathered(noise(1000), {"a": noise(1000)}), "song", tmp_path / "song.png")
-    assert list(tmp_path.iterdir()) == []
+        spectrogram_png(gathered(noise(1000), {"a": noise(1000)}), "song")

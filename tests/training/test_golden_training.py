@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from spleeter.backends.torch.training import for_training
+from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
-from spleeter.model.checkpoint import load_network
-from spleeter.model.functions import find_builder
 from spleeter.model.tensorflow.names import sources
 from spleeter.training.losses import stem_losses
 from spleeter.training.optimizers import build_optimizer
@@ -45,7 +44,7 @@ def test_losses_and_weights_are_the_originals(
     np.testing.assert_allclose(losses, [*recorded["losses"], recorded["final_loss"]], rtol=1e-6)
 
     expected = np.load(golden / "expected_weights.npz")
-    named = sources(find_builder(configuration.model.type), len(configuration.instrument_list))
+    named = sources(configuration.model.short_type, len(configuration.instrument_list))
     assert named is not None
     for key, source in named.items():
         weight = source.transform(expected[source.variable.replace("/", "|")])

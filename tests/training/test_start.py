@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from spleeter.backends.torch.weights import load_network, save_network
 from spleeter.configuration import Configuration
 from spleeter.errors import TrainingError
-from spleeter.model.checkpoint import load_network, save
 from spleeter.model.functions import build
 from spleeter.training.start import check_folder, pretrained_network, random_network
 from tests.conftest import TINY
@@ -45,6 +45,6 @@ def test_a_model_from_elsewhere_is_not_overwritten(tmp_path: Path) -> None:
     check_folder(tmp_path / "new", None)
     check_folder(tmp_path, None)
     settings = configuration()
-    save(tmp_path, build(settings), settings)
+    save_network(tmp_path, build(settings), settings)
     with pytest.raises(TrainingError, match=r"was not trained here.*--from"):
         check_folder(tmp_path, None)

@@ -1,4 +1,4 @@
-"""What is freed stays with the process, unless the user says otherwise."""
+"""Freed memory stays with the process, unless the user's environment decides otherwise."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Work in parallel: results in order, progress in this thread, errors and interruptions at once."""
+"""A thread pool over items: results in order, progress in this thread, errors and interruptions without delay."""
 
 import threading
 import time
@@ -16,11 +16,13 @@ def test_results_are_in_the_order_of_the_items() -> None:
     assert in_parallel(work, [0, 1, 2]) == [0, 1, 4]
 
 
-def test_progress_is_told_here_and_begins_with_none() -> None:
-    told: list[tuple[int, int, bool]] = []
+def test_progress_is_reported_in_this_thread_and_begins_with_0() -> None:
+    reported: list[tuple[int, int, bool]] = []
     here = threading.current_thread()
-    in_parallel(str, [1, 2, 3], lambda done, total: told.append((done, total, threading.current_thread() is here)))
-    assert told == [(done, 3, True) for done in range(4)]
+    in_parallel(
+        str, [1, 2, 3], lambda done, total: reported.append((done, total, threading.current_thread() is here))
+    )
+    assert reported == [(done, 3, True) for done in range(4)]
 
 
 def test_what_progress_raises_leaves_the_rest_undone() -> None:

@@ -1,4 +1,4 @@
-"""What goes into a spool comes out of it, and nothing is seen of it."""
+"""A spool gives its blocks back, and nothing is seen of its file."""
 
 from pathlib import Path
 

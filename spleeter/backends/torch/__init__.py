@@ -10,7 +10,7 @@ from torch import nn
 from spleeter.backends.base import Device, Model
 from spleeter.backends.torch.device import TorchDevice, select_device, select_precision
 from spleeter.backends.torch.inference import for_inference
-from spleeter.model.checkpoint import load_network
+from spleeter.backends.torch.weights import load_network
 from spleeter.types import Array
 from spleeter.utils.allocator import keep_freed_memory
 

@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,7 @@ class TorchDevice:
     def fetch(self, arrays: Sequence[Tensor]) -> list[Callable[[], npt.NDArray[np.float32]]]:
         """Begin to copy tensors to the host; on CUDA, wait until all but the last few batches have arrived."""
         if self._stream is None:
-            return [lambda tensor=tensor: tensor.cpu().numpy() for tensor in arrays]
+            return [partial(_to_host, tensor) for tensor in arrays]
         self._stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(self._stream):
             copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in arrays]
@@ -118,8 +119,15 @@ class TorchDevice:
         while len(self._copied) > _LAUNCHES_AHEAD:
             self._copied.popleft().synchronize()
 
-        def wait_for(copy: Tensor) -> npt.NDArray[np.float32]:
-            copied.synchronize()
-            return copy.numpy()
+        return [partial(_wait_for, copied, copy) for copy in copies]
 
-        return [lambda copy=copy: wait_for(copy) for copy in copies]
+
+def _to_host(tensor: Tensor) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = tensor.cpu().numpy()
+    return array
+
+
+def _wait_for(copied: torch.cuda.Event, copy: Tensor) -> npt.NDArray[np.float32]:
+    copied.synchronize()
+    array: npt.NDArray[np.float32] = copy.numpy()
+    return array

@@ -1,4 +1,4 @@
-"""How the original package's checkpoints call the weights of the networks here.
+"""Which variable of the original package's checkpoints holds which weight of the networks here.
 
 Keras numbers the layers of a kind through the whole graph, so an instrument's layers follow on those of the
 instrument before: `conv2d`, `conv2d_1`, ... The first has no number.
@@ -9,46 +9,48 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from spleeter.model.functions import Builder
-from spleeter.model.functions.blstm import blstm
-from spleeter.model.functions.unet import softmax_unet, unet
+from spleeter.model.rules.blstm import N_LAYERS
+from spleeter.model.rules.unet import N_DOWNSAMPLINGS as _DEPTH  # as many transposed convolutions
 
-_DEPTH = 6
-"""Strided convolutions of a U-Net, and transposed ones."""
+__all__ = ["Source", "is_expendable", "sources"]
 
-_STEPS_OF_TRAINING = frozenset({"global_step", "beta1_power", "beta2_power"})
+_TRAINING_COUNTERS = frozenset({"global_step", "beta1_power", "beta2_power"})
 
 
 class Source(NamedTuple):
-    """Where a weight comes from: a variable, and how its array becomes the weight's."""
+    """The variable that holds a weight, and how its array becomes the weight's."""
 
     variable: str
     transform: Callable[[np.ndarray], np.ndarray]
 
 
-_Named: TypeAlias = Iterator[tuple[str, Source]]
+_Sources: TypeAlias = Iterator[tuple[str, Source]]
 
 
-def sources(builder: Builder, n_instruments: int) -> dict[str, Source] | None:
-    """Say where each weight of a network comes from; the network's key -> source.
+def sources(short_type: str, n_instruments: int) -> dict[str, Source] | None:
+    """The source of each weight of a network, by the name of the network's parameter.
+
+    Args:
+        short_type: the network, e.g. "unet.unet".
+        n_instruments: how many of them are in the checkpoint.
 
     Returns:
-        None for a builder that the original package does not have.
+        None for a network that the original package does not have.
     """
-    stem_sources = _STEM_SOURCES.get(builder)
+    stem_sources = _STEM_SOURCES.get(short_type)
     if stem_sources is None:
         return None
-    return {f"networks.{stem}.{key}": source for stem in range(n_instruments) for key, source in stem_sources(stem)}
+    return {f"networks.{stem}.{name}": source for stem in range(n_instruments) for name, source in stem_sources(stem)}
 
 
 def is_expendable(variable: str, used: Set[str]) -> bool:
-    """Whether a variable that is no weight may lie beside those that are used.
+    """Whether a variable that no weight is read from may be in the checkpoint.
 
-    These are the counters of training; what an optimizer keeps for a weight, `conv2d/kernel/Adam`; and the U-Net's
+    These are the counters of training; an optimizer's moments of a weight, `conv2d/kernel/Adam`; and the U-Net's
     sixth batch norm, which was in the original's graph but led nowhere.
     """
     owner, _, _ = variable.rpartition("/")
-    return variable in _STEPS_OF_TRAINING or owner in used or _is_sixth_norm(variable)
+    return variable in _TRAINING_COUNTERS or owner in used or _is_sixth_norm(variable)
 
 
 def _is_sixth_norm(variable: str) -> bool:
@@ -57,7 +59,7 @@ def _is_sixth_norm(variable: str) -> bool:
     return kind == "batch_normalization" and number.isdecimal() and int(number) % (2 * _DEPTH) == _DEPTH - 1
 
 
-def _unet_sources(stem: int) -> _Named:
+def _unet_sources(stem: int) -> _Sources:
     for depth in range(_DEPTH):
         yield from _affine(f"encoder.{depth}.conv", _layer("conv2d", (_DEPTH + 1) * stem + depth))
         yield from _affine(f"decoder.{depth}.conv", _layer("conv2d_transpose", _DEPTH * stem + depth))
@@ -67,24 +69,24 @@ def _unet_sources(stem: int) -> _Named:
     yield from _affine("head", _layer("conv2d", (_DEPTH + 1) * stem + _DEPTH))
 
 
-def _blstm_sources(stem: int) -> _Named:
-    for depth in range(3):
+def _blstm_sources(stem: int) -> _Sources:
+    for depth in range(N_LAYERS):
         for direction, suffix in (("forward", ""), ("backward", "_reverse")):
-            number = 3 * stem + depth
+            number = N_LAYERS * stem + depth
             layer = f"{_layer('bidirectional', number)}/{_layer(f'{direction}_cu_dnnlstm', number)}"
-            place = f"l{depth}{suffix}"
-            yield f"lstm.weight_ih_{place}", Source(f"{layer}/kernel", _kernel)
-            yield f"lstm.weight_hh_{place}", Source(f"{layer}/recurrent_kernel", _kernel)
-            yield f"lstm.bias_ih_{place}", Source(f"{layer}/bias", _first_half)
-            yield f"lstm.bias_hh_{place}", Source(f"{layer}/bias", _second_half)
-    # The layers that flatten a frame are counted too, those that unflatten it have names of their own.
+            index = f"l{depth}{suffix}"
+            yield f"lstm.weight_ih_{index}", Source(f"{layer}/kernel", _kernel)
+            yield f"lstm.weight_hh_{index}", Source(f"{layer}/recurrent_kernel", _kernel)
+            yield f"lstm.bias_ih_{index}", Source(f"{layer}/bias", _first_half)
+            yield f"lstm.bias_hh_{index}", Source(f"{layer}/bias", _second_half)
+    # The layers that flatten a frame are counted too; those that undo it have names of their own.
     yield from _affine("dense", _layer("time_distributed", 2 * stem + 1))
 
 
-_STEM_SOURCES: dict[Builder, Callable[[int], _Named]] = {
-    unet: _unet_sources,
-    softmax_unet: _unet_sources,
-    blstm: _blstm_sources,
+_STEM_SOURCES: dict[str, Callable[[int], _Sources]] = {
+    "unet.unet": _unet_sources,
+    "unet.softmax_unet": _unet_sources,
+    "blstm.blstm": _blstm_sources,
 }
 
 
@@ -92,12 +94,12 @@ def _layer(kind: str, number: int) -> str:
     return f"{kind}_{number}" if number else kind
 
 
-def _affine(module: str, layer: str) -> _Named:
+def _affine(module: str, layer: str) -> _Sources:
     yield f"{module}.weight", Source(f"{layer}/kernel", _kernel)
     yield f"{module}.bias", Source(f"{layer}/bias", _unchanged)
 
 
-def _norm(module: str, number: int) -> _Named:
+def _norm(module: str, number: int) -> _Sources:
     layer = _layer("batch_normalization", number)
     yield f"{module}.weight", Source(f"{layer}/gamma", _unchanged)
     yield f"{module}.bias", Source(f"{layer}/beta", _unchanged)
