@@ -55,7 +55,7 @@ def _main(
 
 
 def entrypoint() -> None:
-    """Run the command. Errors are one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption (SIGINT)."""
+    """Run the command. An error is one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
