@@ -127,14 +127,14 @@ class _Finding(NamedTuple):
 
 def _inspect(provider: GithubModelProvider, name: str) -> _Finding:
     from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.manifest import damages
+    from spleeter.model.provider.manifest import differences
 
     folder = provider.locate(name)
     if not folder.is_dir():
         return _Finding("not downloaded")
     if reason := flaw(folder):
         return _Finding("incomplete", f": {reason}")
-    found = damages(folder, provider.file_checksums(name))
+    found = differences(folder, provider.file_checksums(name))
     if found is None:
         return _Finding("unverified", ": nothing tells what its files should be")
     return _Finding("damaged", f": {'; '.join(found)}") if found else _Finding("verified")

@@ -16,10 +16,10 @@ from spleeter.cli.models import app
 from spleeter.configuration import Configuration
 from spleeter.errors import DownloadError, ModelError, SpleeterError
 from spleeter.model.provider import released
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import damages
+from spleeter.model.provider.manifest import differences
 from spleeter.utils.logging import logger
 from tests.model.provider.models import archive, checkpoint_files, sha256, write_files
 from tests.model.provider.server import ReleaseHost, release_host
@@ -45,7 +45,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def host(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseHost]:
     """The release host: its 2stems and 4stems are small, and it is asked without pauses."""
     monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(ARCHIVE), "4stems": sha256(ARCHIVE)})
-    monkeypatch.setattr(GithubModelProvider, "patience", Patience(sleep=lambda seconds: None))
+    monkeypatch.setattr(GithubModelProvider, "retry_policy", RetryPolicy(sleep=lambda seconds: None))
     with release_host() as running:
         base = "/deezer/spleeter/releases/download/v1.4.0"
         running.files = {f"{base}/{name}.tar.gz": ARCHIVE for name in ("2stems", "4stems")}
@@ -124,9 +124,9 @@ def test_download_by_force_repairs(host: ReleaseHost, place: Path) -> None:
     run("download", "2stems")
     (place / "2stems" / "model.data-00000-of-00001").write_bytes(bytes(len(FILES["model.data-00000-of-00001"])))
     run("download", "2stems")
-    assert damages(place / "2stems", {}) != []
+    assert differences(place / "2stems", {}) != []
     run("download", "--force", "2stems")
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     assert len(host.requests) == 2
 
 

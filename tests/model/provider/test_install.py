@@ -8,7 +8,7 @@ import pytest
 from spleeter.errors import DownloadError, ModelError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.install import locked, staged
-from spleeter.model.provider.manifest import Manifest, records
+from spleeter.model.provider.manifest import Manifest, file_records
 from tests.model.provider.models import checkpoint_files, write_files
 
 OLD, NEW = checkpoint_files(seed=1), checkpoint_files(seed=2)
@@ -64,7 +64,7 @@ def test_other_files_are_never_lost(tmp_path: Path, name: str) -> None:
 
 def test_files_of_the_manifest_are_no_other_files(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "mine", {**OLD, "configuration.json": b"{}"})
-    Manifest(model="mine", release="v1", source="", archive_sha256="", files=records(folder)).write(folder)
+    Manifest(model="mine", release="v1", source="", archive_sha256="", files=file_records(folder)).write(folder)
     with staged(folder) as staging:
         write_files(staging, NEW)
     assert contents(folder) == NEW

