@@ -10,7 +10,7 @@ from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
 from spleeter.cli.options import VerboseOption
-from spleeter.cli.progress import download_bar
+from spleeter.cli.progress_bars import download_bar
 
 if TYPE_CHECKING:
     from spleeter.configuration import Configuration

@@ -22,7 +22,7 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_a_folder_means_the_sound_files_below_it_in_order(tmp_path: Path) -> None:
+def test_a_folder_stands_for_the_audio_files_below_it_in_order(tmp_path: Path) -> None:
     expected = [touch(tmp_path / name) for name in ("a/01.MP3", "a/02.flac", "b/c/song – 曲.m4a", "video.mkv")]
     for other in ("cover.jpg", "notes.txt", ".hidden.wav", ".trash/old.wav", "a/.part.wav"):
         touch(tmp_path / other)
@@ -53,7 +53,7 @@ def test_what_is_not_there_is_named_and_the_rest_goes_on(tmp_path: Path) -> None
 def test_a_folder_without_songs_is_named(tmp_path: Path) -> None:
     found, failures = find_songs([tmp_path])
     assert found == []
-    assert [failure.reason for failure in failures] == [f"{tmp_path}: no sound files in this folder"]
+    assert [failure.reason for failure in failures] == [f"{tmp_path}: no audio files in this folder"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")

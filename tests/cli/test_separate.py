@@ -318,12 +318,11 @@ def test_how_the_stems_are_to_sound(run: Run, tiny_model: Path, song: Path, out:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            ("--exact", "-q", "best"),
-            "--exact goes without --quality, --overlap, --shifts, --bandwidth and --precision",
-        ),
-        (("--exact", "--precision", "bfloat16"), "--exact goes without"),
-        (("--exact", "--bandwidth", "full"), "--exact goes without"),
+        (("--exact", "-q", "best"), "leave out quality (overlap, shifts), bandwidth and precision"),
+        (("--exact", "--overlap", "0.5"), "leave out quality"),
+        (("--exact", "--shifts", "1"), "leave out quality"),
+        (("--exact", "--precision", "bfloat16"), "leave out quality"),
+        (("--exact", "--bandwidth", "full"), "leave out quality"),
         (("-q", "better"), "'better' is not one of 'fast', 'balanced', 'best'"),
         (("--bandwidth", "12k"), "'12k' is not one of '11k', '16k', 'full'"),
         (("--overlap", "1"), "overlap 1 is out of range: choose 0 to 0.9"),

@@ -55,7 +55,7 @@ def test_going_on_and_being_done(config: Path, caplog: pytest.LogCaptureFixture)
     assert run("train", "-p", config).exit_code == 0
     result = run("train", "-p", config)
     assert result.exit_code == 0
-    assert "is at step 6 already: raise train_max_steps to go on" in result.stderr
+    assert "is at step 6 already: raise train_max_steps to train on" in result.stderr
     result = run("train", "-p", changed(config, train_max_steps=8, learning_rate=0.001))
     assert result.exit_code == 0
     assert "going on with learning_rate = 0.001, which was 0.01 before" in result.stderr
@@ -127,7 +127,7 @@ def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
     assert run("dataset", "check", "-p", config, train, validation).exit_code == 0
     again = run("dataset", "make", tmp_path / "train", "-p", config, "-o", train)
     assert again.exit_code == 2
-    assert "exists: give another name, or --force" in again.stderr
+    assert "exists: choose another name, or overwrite it with --force" in again.stderr
 
 
 @pytest.mark.parametrize(
