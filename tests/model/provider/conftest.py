@@ -60,7 +60,7 @@ def unreachable() -> GithubModelProvider:
 
 @pytest.fixture
 def messages() -> Iterator[list[logging.LogRecord]]:
-    """What the package's logger was told."""
+    """The records of the package's logger."""
     records: list[logging.LogRecord] = []
 
     class Recorder(logging.Handler):

@@ -102,7 +102,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(
 ) -> None:
     host.files["/file"] = random_bytes(500_000, seed=1)
     host.script = [drop_after(250_000), *[answer(503)] * 4]
-    with pytest.raises(HostUnavailableError):
+    with pytest.raises(HostUnavailableError, match="503"):
         fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     host.files["/file"] = BODY
     fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
@@ -171,7 +171,7 @@ def test_a_server_that_always_drops_at_the_same_place_and_cannot_resume_is_given
         claim_length(len(body))(handler, body[:100_000])  # type: ignore[arg-type]
 
     host.script = [drop_at_once] * 100
-    with pytest.raises(HostUnavailableError):
+    with pytest.raises(HostUnavailableError, match="no download from"):
         fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert len(host.requests) == policy.attempts
 
