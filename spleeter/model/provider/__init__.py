@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from spleeter.errors import DownloadError, ModelError, UnknownModelError
+from spleeter.model.provider.download import DownloadProgress
 from spleeter.model.provider.folder import PROBE, flaw
 
-__all__ = ["ModelProvider", "Progress"]
+__all__ = ["DownloadProgress", "ModelProvider"]
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
+_DEFAULT = "spleeter.model.provider.github", "GithubModelProvider"
+"""Looked up by name, as it is a ModelProvider itself."""
 
 
 class ModelProvider(ABC):
@@ -36,7 +37,7 @@ class ModelProvider(ABC):
     DEFAULT_MODEL_PATH: ClassVar[str] = "pretrained_models"
     MODEL_PROBE_PATH: ClassVar[str] = PROBE
 
-    progress: Progress | None = None
+    progress: DownloadProgress | None = None
     """Called while a download proceeds, if it is not None."""
 
     @abstractmethod
@@ -104,9 +105,9 @@ class ModelProvider(ABC):
     @classmethod
     def default(cls) -> ModelProvider:
         """The provider used where none is given: GitHub releases, as the environment says."""
-        from spleeter.model.provider.github import GithubModelProvider
-
-        return GithubModelProvider.from_environ()
+        module, name = _DEFAULT
+        provider: ModelProvider = getattr(import_module(module), name).from_environ()
+        return provider
 
     def _provide(self, folder: Path) -> None:
         """Download `folder`, which is no complete model, unless another process has just done so."""

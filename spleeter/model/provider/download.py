@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
 from spleeter.model.provider.manifest import file_sha256
@@ -15,9 +15,11 @@ from spleeter.utils.logging import logger
 if TYPE_CHECKING:
     import httpx2
 
-    from spleeter.model.provider import Progress
 
-__all__ = ["RetryPolicy", "fetch", "fetch_json"]
+__all__ = ["DownloadProgress", "RetryPolicy", "fetch", "fetch_json"]
+
+DownloadProgress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
 
 _Result = TypeVar("_Result")
 
@@ -43,7 +45,7 @@ class RetryPolicy:
     sleep: Callable[[float], None] = time.sleep
 
 
-def fetch(url: str, target: Path, sha256: str, policy: RetryPolicy, progress: Progress | None = None) -> None:
+def fetch(url: str, target: Path, sha256: str, policy: RetryPolicy, progress: DownloadProgress | None = None) -> None:
     """Download `url` to the file `target`, which appears only once its sha256 is right.
 
     The bytes received so far are kept in `target`.part, from which the next call resumes, in another process too.
@@ -120,13 +122,13 @@ def _with_retries(
             raise DownloadError(f"cannot fetch {url}: {_reason(error)}") from error
 
 
-def _receive(url: str, partial: Path, policy: RetryPolicy, progress: Progress | None) -> None:
+def _receive(url: str, partial: Path, policy: RetryPolicy, progress: DownloadProgress | None) -> None:
     """Download into `partial` until it is as long as the server says, resuming after each dropped connection."""
     with _client(url, policy) as client:
         _with_retries(lambda: _receive_once(client, url, partial, progress), url, policy, lambda: _size(partial))
 
 
-def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: Progress | None) -> None:
+def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: DownloadProgress | None) -> None:
     with client.stream("GET", url, headers=_resume_headers(partial)) as response:
         if response.status_code == 416:  # `partial` is as long as the file or longer, yet its sha256 is wrong
             partial.unlink(missing_ok=True)
