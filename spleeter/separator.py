@@ -166,7 +166,7 @@ class Separator:
         Raises:
             AudioError, ModelError: as `separate`.
         """
-        return self._separated(self._checked(block) for block in blocks)
+        return self._separated(self._checked(block).copy() for block in blocks)  # its buffer may be filled again
 
     def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
         """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""

@@ -1,4 +1,4 @@
-"""The original package's outputs, sample for sample: signal-to-noise ratio of at least 90 dB."""
+"""The original package's outputs, sample for sample."""
 
 from pathlib import Path
 
@@ -11,9 +11,17 @@ from spleeter.model.provider import ModelProvider
 from spleeter.model.provider.folder import flaw
 from spleeter.separator import Separator
 from spleeter.types import Waveform
+from tests.golden import released
 from tests.model.golden import CASES, GOLDEN, snr
 
-MINIMUM_SNR = 90.0
+MINIMUM_SNR = 99.0
+"""dB. 90 is promised; that these are reached is what rounding in another order leaves, and less means a mistake."""
+
+
+def check_released(descriptor: str) -> None:
+    """Skip where the released weights of a model are not there."""
+    if flaw(ModelProvider.default().locate(Configuration.load(descriptor).model_dir)):
+        pytest.skip("needs the released 2stems model: spleeter models download 2stems")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -36,6 +44,23 @@ def test_wiener_filter_recorded_from_the_original() -> None:
             assert snr(stem, stems[name]) >= MINIMUM_SNR, name
 
 
+@pytest.mark.parametrize("case", released.CASES)
+def test_released_weights_recorded_from_the_original(case: str) -> None:
+    """See golden/released.py for how they were made."""
+    descriptor, mwf = released.CASES[case]
+    check_released(descriptor)
+    separator = Separator(descriptor, MWF=mwf, exact=True)
+    signal: Waveform = released.signal()
+    stems = separator.separate(signal)
+    with np.load(released.RECORDING) as expected:
+        for name, stem in zip(separator.instruments, expected[case], strict=True):
+            assert stems[name].shape == signal.shape
+            assert snr(stem, stems[name][:: released.EVERY]) >= MINIMUM_SNR, name
+
+
+# --- recordings beside the checkout, of music ------------------------------------------------------------------
+
+
 def assert_matches(separator: Separator, waveform: Waveform, expected_file: Path) -> None:
     stems = separator.separate(waveform)
     with np.load(expected_file) as expected:
@@ -52,12 +77,12 @@ def clip(shared: Path) -> Waveform:
 
 
 @pytest.mark.parametrize("case", ["tiny-4stems", "tiny-softmax-2stems-average"])
-def test_recorded_tiny_networks(shared: Path, case: str) -> None:
+def test_tiny_networks_on_music(shared: Path, case: str) -> None:
     folder = shared / "golden" / case
     assert_matches(Separator(str(folder / "config.json"), exact=True), clip(shared), folder / "expected.npz")
 
 
-def test_recorded_tiny_network_with_wiener_filter(shared: Path) -> None:
+def test_tiny_network_with_wiener_filter_on_music(shared: Path) -> None:
     folder = shared / "golden" / "tiny-4stems"
     assert_matches(
         Separator(str(folder / "config.json"), MWF=True, exact=True), clip(shared), folder / "expected_mwf.npz"
@@ -72,7 +97,6 @@ def test_recorded_tiny_network_with_wiener_filter(shared: Path) -> None:
         ("spleeter:2stems", True, "expected_mwf.npz"),
     ],
 )
-def test_released_weights(shared: Path, descriptor: str, mwf: bool, file: str) -> None:
-    if flaw(ModelProvider.default().locate(Configuration.load(descriptor).model_dir)):
-        pytest.skip("needs the released 2stems model: spleeter models download 2stems")
+def test_released_weights_on_music(shared: Path, descriptor: str, mwf: bool, file: str) -> None:
+    check_released(descriptor)
     assert_matches(Separator(descriptor, MWF=mwf, exact=True), clip(shared), shared / "golden" / "2stems" / file)

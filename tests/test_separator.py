@@ -1,14 +1,15 @@
-"""The front door: what callers of the original rely on, and what is new."""
+"""`Separator`: what callers of the original rely on, and what is new."""
 
 from __future__ import annotations
 
 import inspect
+import io
 import subprocess
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
@@ -18,16 +19,28 @@ import numpy as np
 import pytest
 import soundfile
 
-from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader
+from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader, AudioWriter
 from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
-from spleeter.errors import AudioError, ConfigurationError, DecodeError, DeviceError, OutputError, SpleeterError
-from spleeter.pipeline.options import Quality
+from spleeter.errors import (
+    AudioError,
+    ConfigurationError,
+    DecodeError,
+    DeviceError,
+    EncodeError,
+    OutputError,
+    SpleeterError,
+)
+from spleeter.pipeline.options import Output, Quality
+from spleeter.pipeline.paths import PLOT
 from spleeter.separator import Separator
-from spleeter.types import Signal, Waveform
+from spleeter.types import FileTarget, Signal, Waveform
 from tests.conftest import synthetic_music
 
 INSTRUMENTS = ("vocals", "drums", "other")
+
+FLOAT = Output(bit_depth=32, clip="none")
+"""Files that hold the very samples."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +100,7 @@ def test_filename_format(separator: Separator, song: Path, tmp_path: Path) -> No
 
 
 def test_filename_conflict(separator: Separator, song: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpleeterError):
+    with pytest.raises(OutputError, match=r"several stems one path.*put \{instrument\} into it"):
         separator.separate_to_file(str(song), str(tmp_path), filename_format="I wanna be your lover")
 
 
@@ -167,7 +180,7 @@ def test_exact_is_the_configuration_as_it_is(tiny_model: Path, music: Waveform) 
 
 @pytest.mark.parametrize("other", [{"quality": "fast"}, {"bandwidth": "full"}, {"precision": "bfloat16"}])
 def test_exact_goes_alone(tiny_model: Path, other: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="leave out quality, bandwidth and precision"):
+    with pytest.raises(ConfigurationError, match=r"leave out quality \(overlap, shifts\), bandwidth and precision"):
         Separator(str(tiny_model), exact=True, **other)
 
 
@@ -185,31 +198,15 @@ def test_a_bandwidth_cuts_off_what_is_above(tiny_model: Path, music: Waveform) -
         assert spectrum[edge + len(stem) // 100 :].max() < 1e-3 * spectrum.max()
 
 
-def test_a_picture_lies_beside_the_stems_or_nothing_does(separator: Separator, song: Path, tmp_path: Path) -> None:
-    paths = separator.separate_to_file(song, tmp_path / "out", plot=True)
-    assert set(paths) == set(INSTRUMENTS)
-    assert (tmp_path / "out" / "song" / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
+def test_the_plot_lies_beside_the_stems_or_no_file_appears(separator: Separator, song: Path, tmp_path: Path) -> None:
+    paths = separator.separate_to_file(song, tmp_path / "out", output=Output(plot=True))
+    folder = tmp_path / "out" / "song"
+    assert paths == {**{name: folder / f"{name}.wav" for name in INSTRUMENTS}, PLOT: folder / "spectrograms.png"}
+    assert (folder / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "taken" / "song" / "spectrograms.png").mkdir(parents=True)
     with pytest.raises(SpleeterError, match=r"spectrograms.png: it exists and is not a file"):
-        separator.separate_to_file(song, tmp_path / "taken", plot=True)
+        separator.separate_to_file(song, tmp_path / "taken", output=Output(plot=True))
     assert [path.name for path in (tmp_path / "taken" / "song").iterdir()] == ["spectrograms.png"]
-
-
-@pytest.mark.parametrize(
-    ("filename_format", "picture"),
-    [
-        ("{instrument} of {filename}.{codec}", "spectrograms of song feat. A.png"),
-        ("{instrument}/{filename}.{codec}", "spectrograms/song feat. A.png"),
-        ("{instrument} {filename}", "spectrograms song feat. A.png"),
-        ("{instrument}.wav", "spectrograms.wav.png"),
-    ],
-)
-def test_the_picture_follows_the_filename_format(
-    separator: Separator, song: Path, tmp_path: Path, filename_format: str, picture: str
-) -> None:
-    named = song.rename(song.with_name("song feat. A.wav"))
-    separator.separate_to_file(named, tmp_path / "out", filename_format=filename_format, plot=True)
-    assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")] == [picture]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +237,7 @@ def test_a_stream_of_blocks_is_taken_like_a_waveform(separator: Separator, music
         list(separator.separate_blocks([np.zeros((100, 2), np.int16)]))
 
 
-def test_progress_is_told_to_the_end(separator: Separator) -> None:
+def test_progress_is_reported_to_the_end(separator: Separator) -> None:
     calls: list[tuple[int, int | None]] = []
     waveform = synthetic_music(5 * 44100)
     separator.separate(waveform, progress=lambda done, total: calls.append((done, total)))
@@ -255,7 +252,7 @@ def test_progress_is_told_to_the_end(separator: Separator) -> None:
 def test_files_hold_what_the_arrays_do(separator: Separator, song: Path, tmp_path: Path) -> None:
     waveform, _ = AudioAdapter.default().load(song)
     expected = separator.separate(waveform)
-    paths = separator.separate_to_file(song, tmp_path / "out", bit_depth=32, clip="none")
+    paths = separator.separate_to_file(song, tmp_path / "out", output=FLOAT)
     assert paths == {name: tmp_path / "out" / "song" / f"{name}.wav" for name in INSTRUMENTS}
     for name, stem in written(tmp_path / "out").items():
         np.testing.assert_array_equal(stem, expected[name])
@@ -264,7 +261,7 @@ def test_files_hold_what_the_arrays_do(separator: Separator, song: Path, tmp_pat
 def test_offset_and_duration(separator: Separator, song: Path, tmp_path: Path) -> None:
     waveform, _ = AudioAdapter.default().load(song)
     expected = separator.separate(waveform[22050 : 22050 + 44100])
-    separator.separate_to_file(song, tmp_path / "out", offset=0.5, duration=1.0, bit_depth=32, clip="none")
+    separator.separate_to_file(song, tmp_path / "out", offset=0.5, duration=1.0, output=FLOAT)
     for name, stem in written(tmp_path / "out").items():
         np.testing.assert_array_equal(stem, expected[name])
 
@@ -272,8 +269,8 @@ def test_offset_and_duration(separator: Separator, song: Path, tmp_path: Path) -
 def test_selected_outputs(separator: Separator, song: Path, tmp_path: Path) -> None:
     waveform, _ = AudioAdapter.default().load(song)
     stems = separator.separate(waveform)
-    selection = separator.select(["vocals"], {"karaoke": ["drums", "other"]})
-    separator.separate_to_file(song, tmp_path / "out", selection=selection, bit_depth=32, clip="none")
+    output = Output(["vocals"], {"karaoke": ["drums", "other"]}, bit_depth=32, clip="none")
+    separator.separate_to_file(song, tmp_path / "out", output=output)
     outputs = written(tmp_path / "out")
     assert set(outputs) == {"vocals", "karaoke"}
     np.testing.assert_allclose(outputs["karaoke"], stems["drums"] + stems["other"], atol=1e-6)
@@ -281,9 +278,8 @@ def test_selected_outputs(separator: Separator, song: Path, tmp_path: Path) -> N
 
 def test_the_residual_completes_the_song(separator: Separator, song: Path, tmp_path: Path) -> None:
     waveform, _ = AudioAdapter.default().load(song)
-    separator.separate_to_file(
-        song, tmp_path / "out", selection=separator.select(["drums"], residual="rest"), bit_depth=32, clip="none"
-    )
+    output = Output(["drums"], residual="rest", bit_depth=32, clip="none")
+    separator.separate_to_file(song, tmp_path / "out", output=output)
     outputs = written(tmp_path / "out")
     np.testing.assert_allclose(outputs["drums"] + outputs["rest"], waveform, atol=1e-6)
 
@@ -293,8 +289,9 @@ def test_the_songs_own_sample_rate_is_kept_on_request(separator: Separator, tmp_
     n_samples = 2 * sample_rate + 11
     mixture = synthetic_music(n_samples, sample_rate)
     soundfile.write(tmp_path / "song.wav", mixture, sample_rate, subtype="FLOAT")
-    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "own", keep_sample_rate=True, bit_depth=32)
-    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "models", bit_depth=32)
+    at_own_rate = Output(keep_sample_rate=True, bit_depth=32)
+    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "own", output=at_own_rate)
+    separator.separate_to_file(tmp_path / "song.wav", tmp_path / "models", output=Output(bit_depth=32))
     info = soundfile.info(tmp_path / "own" / "song" / "vocals.wav")
     assert (info.samplerate, info.frames) == (sample_rate, n_samples)
     assert soundfile.info(tmp_path / "models" / "song" / "vocals.wav").samplerate == 44100
@@ -342,7 +339,9 @@ def test_an_interruption_stops_the_threads_before_the_file_is_closed(separator: 
     assert not (tmp_path / "out").exists()
 
 
-def test_progress_of_files_is_told_in_the_callers_thread(separator: Separator, song: Path, tmp_path: Path) -> None:
+def test_progress_of_files_is_reported_in_the_callers_thread(
+    separator: Separator, song: Path, tmp_path: Path
+) -> None:
     threads: set[threading.Thread] = set()
     separator.separate_to_file(song, tmp_path, progress=lambda done, total: threads.add(threading.current_thread()))
     assert threads == {threading.current_thread()}
@@ -358,19 +357,17 @@ def test_songs_saved_at_once_into_one_new_folder(tiny_model: Path, tmp_path: Pat
     assert len(list(tmp_path.rglob("a.wav"))) == 160
 
 
-def test_a_join_that_ran_out_of_time_can_be_repeated(
-    tiny_model: Path, tmp_path: Path, music: Waveform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    separator, may_save = Separator(str(tiny_model)), threading.Event()
-    save = separator._save
+def test_a_join_that_ran_out_of_time_can_be_repeated(tiny_model: Path, tmp_path: Path, music: Waveform) -> None:
+    separator, adapter, may_save = Separator(str(tiny_model)), PyAVAudioAdapter(), threading.Event()
+    create = adapter.create
 
-    def save_later(*arguments: Any) -> None:
+    def create_later(*arguments: Any) -> Any:
         may_save.wait(30)
-        save(*arguments)
+        return create(*arguments)
 
-    monkeypatch.setattr(separator, "_save", save_later)
-    separator.save_to_file({"a": music}, "song.mp3", tmp_path, synchronous=False)
-    with pytest.raises(SpleeterError, match=r"after 0\.01 seconds"):
+    adapter.create = create_later  # type: ignore[method-assign]
+    separator.save_to_file({"a": music}, "song.mp3", tmp_path, audio_adapter=adapter, synchronous=False)
+    with pytest.raises(SpleeterError, match=r"after 0\.01 seconds; join again"):
         separator.join(0.01)
     may_save.set()
     separator.join()
@@ -437,13 +434,202 @@ def test_a_users_adapter_that_knows_only_its_own_sample_rate(
     adapter = ArrayAdapter(music, 22050)
     separator.separate_to_file("database://17", tmp_path, adapter)
     assert {len(stem) for stem in adapter.saved.values()} == {2 * len(music)}
-    separator.separate_to_file("database://17", tmp_path, adapter, keep_sample_rate=True)
+    separator.separate_to_file("database://17", tmp_path, adapter, output=Output(keep_sample_rate=True))
     assert {len(stem) for stem in adapter.saved.values()} == {len(music)}
 
 
 def test_a_users_adapter_that_gives_no_numbers(separator: Separator, tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match=r"database://17: .*NaN"):
         separator.separate_to_file("database://17", tmp_path, ArrayAdapter(np.full((100, 2), np.nan, np.float32)))
+
+
+# --- output options ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argument", [{"codec": "mp3"}, {"bitrate": "64k"}, {"filename_format": "{instrument}.wav"}], ids=str
+)
+def test_output_goes_without_the_originals_arguments(
+    separator: Separator, song: Path, tmp_path: Path, argument: dict[str, str]
+) -> None:
+    with pytest.raises(OutputError, match="codec, bitrate and filename_format are part of `output`"):
+        separator.separate_to_file(song, tmp_path / "out", output=Output(), **argument)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_says_the_same_as_the_originals_arguments(separator: Separator, song: Path, tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"codec": "flac", "filename_format": "{instrument} of {filename}.{codec}"}
+    ours = separator.separate_to_file(song, tmp_path / "ours", output=Output(**arguments))
+    originals = separator.separate_to_file(song, tmp_path / "originals", **arguments)
+    assert list(ours) == list(originals)
+    for path, other in zip(ours.values(), originals.values(), strict=True):
+        assert isinstance(path, Path)
+        assert isinstance(other, Path)
+        assert path.name == other.name
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_stem_that_the_model_does_not_give_is_refused(separator: Separator, song: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"no stem 'vocal', but this model gives .*did you mean 'vocals'"):
+        separator.separate_to_file(song, tmp_path / "out", output=Output(["vocal"]))
+    assert not (tmp_path / "out").exists()
+
+
+# --- file objects -----------------------------------------------------------------------------------------------
+
+
+class Unseekable:
+    """A readable file object without a name, such as a socket's, that has `read` and nothing else."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def read(self, size: int) -> bytes:
+        return self._content.read(min(size, 1000))
+
+
+def objects(names: Iterable[str] = INSTRUMENTS) -> dict[str, FileTarget]:
+    return {name: io.BytesIO() for name in names}
+
+
+def contents(targets: Mapping[str, FileTarget]) -> dict[str, bytes]:
+    return {name: target.getvalue() for name, target in targets.items() if isinstance(target, io.BytesIO)}
+
+
+@pytest.mark.parametrize("codec", [Codec.WAV, Codec.FLAC, Codec.MP3])
+def test_file_objects_get_the_bytes_of_the_files(
+    separator: Separator, song: Path, tmp_path: Path, codec: Codec
+) -> None:
+    output = Output(["vocals", "drums"], residual="rest", codec=codec, plot=True)
+    paths = separator.separate_to_file(song, tmp_path / "out", output=output)
+    files = {name: Path(path).read_bytes() for name, path in paths.items() if isinstance(path, Path)}
+    given = objects(["vocals", "drums", "rest", PLOT])
+    with song.open("rb") as source:
+        returned = separator.separate_to_file(source, given, output=output)
+        assert not source.closed
+    assert returned == given
+    assert contents(given) == files
+
+
+def test_a_source_may_be_in_memory_and_may_be_unseekable(separator: Separator, song: Path) -> None:
+    from_path, from_memory, from_stream = objects(), objects(), objects()
+    separator.separate_to_file(song, from_path)
+    separator.separate_to_file(io.BytesIO(song.read_bytes()), from_memory)
+    separator.separate_to_file(Unseekable(song.read_bytes()), from_stream)
+    assert contents(from_memory) == contents(from_stream) == contents(from_path)
+    assert all(contents(from_path).values())
+
+
+def test_file_objects_are_used_from_where_they_stand_and_left_open(separator: Separator, song: Path) -> None:
+    plain, positioned = objects(), {name: io.BytesIO(b"before") for name in INSTRUMENTS}
+    for target in positioned.values():
+        target.seek(0, io.SEEK_END)
+    source = io.BytesIO(b"before" + song.read_bytes())
+    source.seek(6)
+    separator.separate_to_file(song, plain)
+    separator.separate_to_file(source, positioned)
+    assert contents(positioned) == {name: b"before" + content for name, content in contents(plain).items()}
+    assert not source.closed
+
+
+def test_a_file_object_takes_the_names_of_its_outputs_from_its_name(
+    separator: Separator, song: Path, tmp_path: Path
+) -> None:
+    with song.open("rb") as named:
+        separator.separate_to_file(named, tmp_path / "out")
+    separator.separate_to_file(io.BytesIO(song.read_bytes()), tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"song", "audio"}
+
+
+def test_paths_and_file_objects_may_be_mixed(separator: Separator, song: Path, tmp_path: Path) -> None:
+    vocals = io.BytesIO()
+    targets: dict[str, FileTarget] = {
+        "vocals": vocals, "drums": tmp_path / "new" / "drums.wav", "other": str(tmp_path / "rest.wav")
+    }  # fmt: skip
+    assert separator.separate_to_file(song, targets) == targets
+    assert vocals.getvalue().startswith(b"RIFF")
+    assert soundfile.info(tmp_path / "new" / "drums.wav").frames == soundfile.info(song).frames
+    assert (tmp_path / "rest.wav").is_file()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["vocals", "drums"], "has files for vocals, drums, but the outputs are vocals, drums, other"),
+        (
+            [*INSTRUMENTS, "bass"],
+            "has files for vocals, drums, other, bass, but the outputs are vocals, drums, other",
+        ),
+        ([*INSTRUMENTS, PLOT], r"other, spectrograms\.png, but the outputs are vocals, drums, other"),
+        ([], "has files for nothing, but"),
+    ],
+)
+def test_a_destination_that_does_not_match_the_outputs_is_refused(
+    separator: Separator, song: Path, names: list[str], message: str
+) -> None:
+    targets = objects(names)
+    with pytest.raises(OutputError, match=message):
+        separator.separate_to_file(song, targets)
+    assert not any(contents(targets).values())
+
+
+def test_a_damaged_song_writes_to_no_file_object(separator: Separator, song: Path) -> None:
+    class Failing(Unseekable):
+        def read(self, size: int) -> bytes:
+            if self._content.tell() > 300_000:
+                raise OSError("connection reset")
+            return super().read(size)
+
+    for source, reason in (
+        (io.BytesIO(b"this is no music"), "the file object"),
+        (Failing(song.read_bytes()), "connection reset"),
+    ):
+        targets = objects()
+        with pytest.raises(DecodeError, match=reason):
+            separator.separate_to_file(source, targets)
+        assert not any(contents(targets).values())
+
+
+def test_an_output_that_fails_leaves_the_others_unwritten(separator: Separator, song: Path, tmp_path: Path) -> None:
+    class FullDisk(PyAVAudioAdapter):
+        """Fails at the end of one output, when the others are complete, or may be."""
+
+        def create(self, path: FileTarget, *arguments: Any, **keywords: Any) -> AudioWriter:
+            writer = super().create(path, *arguments, **keywords)
+            if path is targets["drums"]:
+                writer.close = self._fail  # type: ignore[method-assign]
+            return writer
+
+        def _fail(self) -> None:
+            raise EncodeError("no space left")
+
+    targets = {**objects(["vocals", "drums", "other", PLOT]), "other": tmp_path / "new" / "other.wav"}
+    with pytest.raises(EncodeError, match="no space left"):
+        separator.separate_to_file(song, targets, FullDisk(), output=Output(plot=True))
+    assert not any(contents(targets).values())
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_a_target_that_cannot_be_written_to_is_refused_before_anything_is_written(
+    separator: Separator, song: Path, tmp_path: Path
+) -> None:
+    closed = io.BytesIO()
+    closed.close()
+    for target, message in (
+        (closed, "cannot write the file object: it is closed"),
+        (io.StringIO(), "it is a text file object; open it in binary mode"),
+        (17, "17 is neither a path nor a writable binary file object"),
+    ):
+        targets: dict[str, Any] = {**objects(), "drums": target, "other": tmp_path / "new" / "other.wav"}
+        with pytest.raises(EncodeError, match=message):
+            separator.separate_to_file(song, targets)
+        assert not targets["vocals"].getvalue()
+        assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_a_text_file_object_is_no_song(separator: Separator) -> None:
+    with pytest.raises(DecodeError, match="it is a text file object; open it in binary mode"):
+        separator.separate_to_file(io.StringIO("la la la"), objects())
 
 
 # --- construction -----------------------------------------------------------------------------------------------
@@ -511,20 +697,32 @@ def test_unknown_precision(tiny_model: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux lists them")
-def test_one_team_of_threads_computes(tiny_model: Path) -> None:
-    """Where the calling thread had a team of its own too, OpenMP would let both sleep between any two operators."""
+def test_one_team_of_threads_computes_the_network(tiny_model: Path) -> None:
+    """Where two threads of a process had a team each, OpenMP would let both sleep between any two operators.
+
+    OpenMP's threads are those of the process that are not Python's. At the end one more team is started, to show that
+    it would be counted.
+    """
     code = f"""
-        import os, time, numpy, torch
+        import os, threading, time, numpy, torch
         from spleeter.separator import Separator
-        count = lambda: len(os.listdir("/proc/self/task"))
+
+        def others():
+            return len(os.listdir("/proc/self/task")) - threading.active_count()
+
+        def count(expected):  # threads that have ended may still be there for a moment
+            deadline = time.monotonic() + 10
+            while others() - before != expected and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return others() - before
+
         torch.set_num_threads(2)
-        separator, before = Separator({str(tiny_model)!r}, device="cpu"), count()
+        separator, before = Separator({str(tiny_model)!r}, device="cpu"), others()
         song = numpy.random.default_rng(0).standard_normal((1 << 20, 2), numpy.float32)
         separator.separate(numpy.concatenate([song, 0 * song, song]))
-        deadline = time.monotonic() + 10
-        while count() - before > 2 and time.monotonic() < deadline:
-            time.sleep(0.01)  # threads that have ended may still be there for a moment
-        print(count() - before)
+        print(count(1))
+        torch.ones(1 << 20).exp()
+        print(count(2))
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == 2, "the thread that computes, and the one that helps it"
+    assert done.stdout.split() == ["1", "2"], "the helper of the thread that computes; and then this thread's own"

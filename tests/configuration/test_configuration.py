@@ -284,8 +284,9 @@ def test_lstm_units_are_positive(units: Any) -> None:
     assert "the given mapping: model.params.lstm_units = " in message_of(values)
 
 
-def test_both_unets_are_held_to_the_rules() -> None:
-    for name in ("unet.unet", "unet.softmax_unet"):
+@pytest.mark.parametrize("folder", ["", "spleeter.model.functions."])
+def test_both_unets_are_held_to_the_rules(folder: str) -> None:
+    for name in (f"{folder}unet.unet", f"{folder}unet.softmax_unet"):
         assert "F = 1000 " in message_of({**MINIMAL, "model": {"type": name}, "F": 1000})
         params = {"conv_activation": "elu"}
         assert "'elu'" in message_of({**MINIMAL, "model": {"type": name, "params": params}})
@@ -676,6 +677,13 @@ def test_path_object_is_its_text(tmp_path: Path) -> None:
 
 def test_n_bins() -> None:
     assert Configuration.load(MINIMAL).n_bins == len(np.fft.rfft(np.zeros(4096)))
+
+
+def test_a_segment_is_as_long_as_its_frames() -> None:
+    configuration = Configuration.load(MINIMAL)
+    samples = np.zeros(configuration.segment_samples)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, configuration.frame_length)
+    assert len(windows[:: configuration.frame_step]) == configuration.T
 
 
 # Frozen
