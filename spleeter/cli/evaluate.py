@@ -80,11 +80,12 @@ def evaluate(
     audio: Annotated[bool, Option("--audio/--no-audio", help="Write the estimated stems, as wav.")] = True,
     verbose: VerboseOption = False,
 ) -> None:
-    """Separate tracks whose true stems are given, and score the estimates by BSS Eval v4, SDR and SI-SDR.
+    """Separate tracks with known stems, and score the estimates.
 
-    Writes the scores of each track (museval's JSON), a CSV file, Markdown tables and a box plot. Tracks that have
-    scores in the output folder are skipped, so an interrupted run resumes. Run again with other options into the
-    same folder, such as --exact and --exact --mwf, to compare them in the same tables.
+    Scores are BSS Eval v4's, and SDR and SI-SDR of whole tracks; they are written for each track (museval's JSON), and
+    together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are skipped,
+    so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
+    --exact --mwf, to compare them in the same tables.
 
     Exit code 0: every track was scored. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
     """

@@ -13,6 +13,7 @@ from typer import Exit, Option, Typer, echo
 from spleeter import __version__
 from spleeter.cli import dataset, models
 from spleeter.cli.evaluate import evaluate
+from spleeter.cli.info import info
 from spleeter.cli.separate import separate
 from spleeter.cli.train import train
 from spleeter.errors import SpleeterError
@@ -37,6 +38,7 @@ app.command(no_args_is_help=True)(train)
 app.command(no_args_is_help=True)(evaluate)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
+app.command()(info)
 
 
 def _print_version(value: bool) -> None:

@@ -148,7 +148,7 @@ def test_verify_passes_what_was_downloaded(place: Path) -> None:
     assert result.stdout.splitlines() == [
         "2stems: verified",
         "4stems: verified",
-        "mine: unverified: nothing tells what its files should be",
+        "mine: unverified: no checksums are known for its files",
     ]
 
 
