@@ -60,9 +60,10 @@ def _fill(filename_format: str, song: AudioDescriptor, instrument: str, codec: s
         "codec": str(codec),
     }
     try:
-        return filename_format.format_map(fields)
+        filled = filename_format.format_map(fields)
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         known = ", ".join(f"{{{field}}}" for field in fields)
         raise OutputError(
             f"filename format {filename_format!r} cannot be filled in ({error}); its fields are {known}"
         ) from error
+    return filled if filename_format.startswith("/") else filled.lstrip("/")  # {foldername} may be empty

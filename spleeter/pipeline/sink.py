@@ -68,7 +68,8 @@ class StemFiles:
         sums_to_mixture: bool = False,
     ) -> None:
         self._adapter, self._targets, self._clip = adapter, targets, output.clip
-        self._n_channels, self._sums_to_mixture = n_channels, sums_to_mixture
+        self._n_channels = n_channels
+        self._sums_to_mixture = sums_to_mixture and output.clip != "rescale"  # whose gain is only known at the end
         self._format = (sample_rate, n_channels, output.encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}

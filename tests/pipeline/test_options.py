@@ -1,13 +1,20 @@
-"""What is chosen by quality and bandwidth, and what is refused."""
+"""Quality, bandwidth and `exact`, and what is written: what they choose, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spleeter.audio.codec import Codec
 from spleeter.configuration import Configuration
-from spleeter.errors import ConfigurationError
-from spleeter.pipeline.options import PRESETS, Quality, configured, exactly
+from spleeter.errors import ConfigurationError, EncodeError, OutputError
+from spleeter.pipeline.options import PRESETS, Output, Quality, configure
 from tests.conftest import TINY
+
+
+def configured(descriptor: Any, bandwidth: str | None = None) -> Configuration:
+    """The configuration alone, at the usual quality."""
+    return configure(descriptor, bandwidth=bandwidth)[0]
 
 
 def test_presets_go_from_cheap_to_dear() -> None:
@@ -50,11 +57,11 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", Configuration.embedded_names())
-def test_the_released_models_are_heard_in_full(name: str) -> None:
+def test_the_released_models_have_the_full_bandwidth_by_default(name: str) -> None:
     original = Configuration.load(f"spleeter:{name}")
-    heard = configured(f"spleeter:{name}")
-    assert heard.mask_extension == "average"
-    assert {**heard.to_dict(), "mask_extension": original.mask_extension} == original.to_dict()
+    full = configured(f"spleeter:{name}")
+    assert full.mask_extension == "average"
+    assert {**full.to_dict(), "mask_extension": original.mask_extension} == original.to_dict()
 
 
 def test_what_a_file_a_mapping_or_an_object_says_is_left_as_it_is(tmp_path: Path) -> None:
@@ -96,8 +103,75 @@ def test_an_unknown_bandwidth_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("extension", ["zeros", "average"])
-def test_exactly_is_as_written_but_for_the_originals_wiener_filter(extension: str) -> None:
+def test_exact_is_the_configuration_as_it_is_but_for_the_originals_wiener_filter(extension: str) -> None:
     written = Configuration.load({**TINY, "mask_extension": extension})
-    assert exactly(written, mwf=False) == written
-    assert exactly(written, mwf=True).mask_extension == "zeros"
-    assert exactly({**written.to_dict(), "MWF": True}, mwf=False).mask_extension == "zeros"
+    with_filter = {**written.to_dict(), "MWF": True}
+    assert configure(written, exact=True) == (written, Quality())
+    for descriptor, mwf in ((written, True), (with_filter, False)):
+        configuration, quality = configure(descriptor, mwf=mwf, exact=True)
+        assert configuration.mask_extension == "zeros"
+        assert quality == Quality(mwf=True)
+
+
+@pytest.mark.parametrize("other", [{"quality": "fast"}, {"quality": Quality()}, {"bandwidth": "full"}])
+def test_exact_contradicts_other_options(other: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"leave out quality \(overlap, shifts\), bandwidth and precision"):
+        configure("spleeter:2stems", exact=True, **other)
+
+
+@pytest.mark.parametrize("quality", ["fast", Quality(overlap=0.25, shifts=3)])
+def test_the_filter_of_a_configuration_or_a_caller_is_added_to_any_quality(quality: str | Quality) -> None:
+    configuration = Configuration.load(TINY)
+    plain, asked, written = (
+        configure(descriptor, quality=quality, mwf=mwf)[1]
+        for descriptor, mwf in ((TINY, False), (TINY, True), ({**configuration.to_dict(), "MWF": True}, False))
+    )
+    assert not plain.mwf
+    assert asked == written == plain.with_changes(mwf=True)
+
+
+# --- output -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"clip": "soft"}, OutputError, "unknown clip 'soft': choose clamp, rescale, none"),
+        ({"codec": "mp5"}, EncodeError, "mp5"),
+        ({"bit_depth": 17}, EncodeError, "17"),
+        ({"codec": "mp3", "bit_depth": 16}, EncodeError, "bit depth"),
+        ({"codec": "mp3", "bitrate": "fast"}, EncodeError, "fast"),
+    ],
+)
+def test_bad_values_of_output_are_refused_at_once(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Output(**arguments)
+
+
+@pytest.mark.parametrize("encoding", [{}, {"bit_depth": 24}, {"codec": "flac"}])
+def test_clip_none_needs_a_format_without_full_scale(encoding: dict[str, Any]) -> None:
+    with pytest.raises(OutputError, match=r"holds samples beyond full scale.*choose wav with bit depth 32"):
+        Output(clip="none", **encoding)
+    assert Output(clip="none", bit_depth=32).clip == "none"
+
+
+def test_a_codec_may_be_named() -> None:
+    assert Output(codec="flac").encoding == Output(codec=Codec.FLAC).encoding
+    assert Output(codec="flac").encoding.codec is Codec.FLAC
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (Output(["vocal"]), "did you mean 'vocals'"),
+        (Output([]), "no stems chosen"),
+        (Output(mixes={"karaoke": ["drum"]}), "mix 'karaoke' names 'drum'"),
+        (Output(residual="drums"), "residual 'drums' has the name of a stem"),
+    ],
+)
+def test_names_are_checked_once_the_model_is_known(output: Output, message: str) -> None:
+    for check in (output.select, lambda instruments: output.paths("song.mp3", "out", instruments)):
+        with pytest.raises(OutputError, match=message):
+            check(["vocals", "drums"])

@@ -1,4 +1,4 @@
-"""Which outputs a song has."""
+"""Which outputs a song has: stems, mixes and the residual."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_a_mix_is_the_sum_of_its_stems() -> None:
         (["vocals", "drums"], {"rhythm": ["drums", "bass"]}, "rest", False),
     ],
 )
-def test_whether_the_outputs_share_out_the_song(
+def test_whether_the_outputs_sum_to_the_mixture(
     chosen: list[str] | None, mixes: dict[str, list[str]], residual: str | None, expected: bool
 ) -> None:
     selection = Selection.choose(INSTRUMENTS, chosen, mixes, residual)

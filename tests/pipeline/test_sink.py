@@ -1,36 +1,41 @@
-"""Names of outputs, and the rule that all of a song's files appear, or none."""
+"""The output files of a song: all of them appear, or none; clipping; rounding that keeps their sum."""
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from spleeter.audio.adapter import AudioAdapter
-from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.adapter import AudioAdapter, AudioWriter
+from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import EncodeError, OutputError
-from spleeter.pipeline.sink import Clip, StemFiles, output_paths, rounded_together
+from spleeter.pipeline.options import Clip, Output
+from spleeter.pipeline.sink import StemFiles, round_together
+from spleeter.types import FileTarget
 
 
 def noise(n_samples: int = 20_000, gain: float = 0.3, seed: int = 1) -> np.ndarray:
     return (np.random.default_rng(seed).uniform(-gain, gain, (n_samples, 2))).astype(np.float32)
 
 
-def files(
+def stem_files(
     folder: Path,
     names: Iterable[str] = ("a", "b"),
-    encoding: Encoding | None = None,
     clip: Clip = "clamp",
-    round_together: bool = False,
+    bit_depth: int = 32,
+    adapter: AudioAdapter | None = None,
+    sums_to_mixture: bool = False,
 ) -> StemFiles:
+    """Files of the names, in stereo at 44.1 kHz."""
     paths = {name: folder / f"{name}.wav" for name in names}
-    return StemFiles(
-        AudioAdapter.default(), paths, 44100, 2, encoding or Encoding(bit_depth=32), None, clip, round_together
-    )
+    output = Output(bit_depth=bit_depth, clip=clip)
+    return StemFiles(adapter or AudioAdapter.default(), paths, 44100, 2, output, sums_to_mixture=sums_to_mixture)
 
 
 def everything_below(folder: Path) -> list[str]:
@@ -39,10 +44,10 @@ def everything_below(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("bits", [16, 24])
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
-def test_rounded_together_the_sum_is_off_by_half_a_step_at_most(bits: int, n_outputs: int) -> None:
+def test_the_sum_of_what_is_rounded_together_is_off_by_half_a_step_at_most(bits: int, n_outputs: int) -> None:
     step = 2.0 ** (1 - bits)
     outputs = {str(number): noise(seed=number, gain=0.1) for number in range(n_outputs)}
-    rounded = rounded_together(outputs, bits)
+    rounded = round_together(outputs, bits)
     off = sum(rounded[name].astype(float) - outputs[name] for name in outputs)
     rounding = n_outputs * 2.0**-27  # of float32 numbers up to 0.1
     assert np.abs(off).max() <= step / 2 + rounding
@@ -54,11 +59,11 @@ def test_rounded_together_the_sum_is_off_by_half_a_step_at_most(bits: int, n_out
 @pytest.mark.parametrize("depth", [16, 24, 32])
 @pytest.mark.parametrize("clip", ["clamp", "rescale"])
 def test_integer_files_sum_to_the_integers_that_the_outputs_sum_to(tmp_path: Path, depth: int, clip: Clip) -> None:
-    """But not if they are turned down, and floats are left as they are."""
+    """But not if a gain is applied to them; and floats are left as they are."""
     whole = np.rint(noise(gain=0.5) * 2**15).astype(np.float32) / np.float32(2**15)
     outputs: dict[str, np.ndarray] = {name: noise(gain=0.1, seed=ord(name)) for name in "abc"}
     outputs["d"] = whole - outputs["a"] - outputs["b"] - outputs["c"]
-    with files(tmp_path, outputs, Encoding(bit_depth=depth), clip, round_together=True) as writing:
+    with stem_files(tmp_path, outputs, clip, depth, sums_to_mixture=True) as writing:
         writing.write(outputs)
     read = {name: soundfile.read(tmp_path / f"{name}.wav", dtype="float64")[0] for name in outputs}
     off = np.abs(sum(read.values()) - whole.astype(float)).max()
@@ -72,36 +77,9 @@ def test_integer_files_sum_to_the_integers_that_the_outputs_sum_to(tmp_path: Pat
         assert off > 0
 
 
-@pytest.mark.parametrize(
-    ("song", "filename_format", "expected"),
-    [
-        ("music/song.mp3", "{filename}/{instrument}.{codec}", "song/vocals.flac"),
-        ("music/song.mp3", "{foldername}/{filename}-{instrument}.{codec}", "music/song-vocals.flac"),
-        ("song.mp3", "{foldername}{filename}.{instrument}.{codec}", "song.vocals.flac"),
-        ("Ünïcode – 曲.tar.wav", "{filename}/{instrument}.{codec}", "Ünïcode – 曲.tar/vocals.flac"),
-        ("https://host/a/b.mp3", "{foldername}/{filename}/{instrument}.{codec}", "a/b/vocals.flac"),
-    ],
-)
-def test_the_format_is_filled_in(song: str, filename_format: str, expected: str) -> None:
-    paths = output_paths(song, "out", ["vocals", "drums"], Codec.FLAC, filename_format)
-    assert paths["vocals"] == Path("out", expected)
-
-
-@pytest.mark.parametrize("filename_format", ["all.wav", "{filename}.{codec}", "I wanna be your lover"])
-def test_stems_may_not_share_a_path(filename_format: str) -> None:
-    with pytest.raises(OutputError, match=r"several stems one path.*instrument"):
-        output_paths("song.mp3", "out", ["vocals", "drums"], Codec.WAV, filename_format)
-
-
-@pytest.mark.parametrize("filename_format", ["{artist}/{instrument}", "{instrument", "{}", "{instrument.x}", "{0}"])
-def test_unknown_fields_are_named_with_the_known_ones(filename_format: str) -> None:
-    with pytest.raises(OutputError, match=r"fields are .*filename.*foldername.*instrument.*codec"):
-        output_paths("song.mp3", "out", ["vocals"], Codec.WAV, filename_format)
-
-
 def test_all_files_appear_at_the_end_and_none_before(tmp_path: Path) -> None:
     samples = noise()
-    with files(tmp_path / "new" / "folder") as stems:
+    with stem_files(tmp_path / "new" / "folder") as stems:
         for start in range(0, len(samples), 3000):
             stems.write({"a": samples[start : start + 3000], "b": -samples[start : start + 3000]})
         assert not list((tmp_path / "new" / "folder").glob("*.wav"))
@@ -113,7 +91,7 @@ def test_all_files_appear_at_the_end_and_none_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize("clip", ["clamp", "rescale"])
 def test_an_error_leaves_nothing_and_what_was_there_before(tmp_path: Path, clip: Clip) -> None:
     (tmp_path / "a.wav").write_bytes(b"precious")
-    with pytest.raises(ZeroDivisionError), files(tmp_path, clip=clip) as stems:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), stem_files(tmp_path, clip=clip) as stems:  # noqa: PT012
         stems.write({"a": noise(), "b": noise()})
         raise ZeroDivisionError
     assert everything_below(tmp_path) == ["a.wav"]
@@ -121,7 +99,7 @@ def test_an_error_leaves_nothing_and_what_was_there_before(tmp_path: Path, clip:
 
 
 def test_an_error_removes_the_folders_it_made(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), files(tmp_path / "x" / "y"):
+    with pytest.raises(KeyboardInterrupt), stem_files(tmp_path / "x" / "y"):
         raise KeyboardInterrupt
     assert everything_below(tmp_path) == []
 
@@ -130,29 +108,67 @@ def test_one_file_that_cannot_be_made_takes_the_others_with_it(tmp_path: Path) -
     (tmp_path / "file").write_bytes(b"")
     paths = {"a": tmp_path / "a.wav", "b": tmp_path / "file" / "b.wav"}
     with pytest.raises(OutputError, match="cannot make the output folder"):
-        StemFiles(AudioAdapter.default(), paths, 44100, 2, Encoding()).__enter__()
+        StemFiles(AudioAdapter.default(), paths, 44100, 2, Output()).__enter__()
     assert everything_below(tmp_path) == ["file"]
 
 
-def test_a_file_that_cannot_be_finished_takes_the_others_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stems = files(tmp_path).__enter__()
-    stems.write({"a": noise(), "b": noise()})
+class FullDisk(PyAVAudioAdapter):
+    """No file or file object named b can be completed."""
 
-    def full_disk() -> None:
+    def create(self, path: FileTarget, *arguments: Any, **keywords: Any) -> AudioWriter:
+        writer = super().create(path, *arguments, **keywords)
+        if Path(getattr(path, "name", str(path))).stem == "b":
+            writer.close = self._fail  # type: ignore[method-assign]
+        return writer
+
+    def _fail(self) -> None:
         raise EncodeError("no space left")
 
-    monkeypatch.setattr(stems._writers["b"], "close", full_disk)
-    with pytest.raises(EncodeError, match="no space"):
-        stems.__exit__(None, None, None)
+
+@pytest.mark.parametrize("clip", ["clamp", "rescale"])
+def test_a_file_that_cannot_be_completed_takes_the_others_with_it(tmp_path: Path, clip: Clip) -> None:
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match="no space"),
+        stem_files(tmp_path, "abc", clip, adapter=FullDisk()) as stems,
+    ):
+        stems.attach(tmp_path / "d.png", b"a plot")
+        stems.write({name: noise() for name in "abc"})
     assert everything_below(tmp_path) == []
 
 
-def test_clamp_cuts_off_and_says_how_much(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_objects_are_written_to_at_the_end_and_not_closed(tmp_path: Path) -> None:
+    samples, targets = noise(), {"a": io.BytesIO(), "b": io.BytesIO()}
+    plot = io.BytesIO()
+    with StemFiles(AudioAdapter.default(), targets, 44100, 2, Output(bit_depth=32)) as stems:
+        stems.attach(plot, b"a plot")
+        for start in range(0, len(samples), 3000):
+            stems.write({"a": samples[start : start + 3000], "b": -samples[start : start + 3000]})
+        assert not any(target.getvalue() for target in (*targets.values(), plot))
+    with stem_files(tmp_path) as stems:
+        stems.write({"a": samples, "b": -samples})
+    for name, target in targets.items():
+        assert target.getvalue() == (tmp_path / f"{name}.wav").read_bytes()
+    assert plot.getvalue() == b"a plot"
+
+
+def test_an_error_leaves_file_objects_as_they_are() -> None:
+    class Named(io.BytesIO):
+        name = "b.wav"
+
+    whole, failing, plot = io.BytesIO(), Named(), io.BytesIO()
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match="no space"),
+        StemFiles(FullDisk(), {"a": whole, "b": failing}, 44100, 2, Output()) as stems,
+    ):
+        stems.attach(plot, b"a plot")
+        stems.write({"a": noise(), "b": noise()})
+    assert not any(target.getvalue() for target in (whole, failing, plot))
+
+
+def test_clamp_cuts_off_and_reports_how_much(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     loud = noise()
     loud[100:110, 0] = 2.0
-    with caplog.at_level(logging.WARNING, "spleeter"), files(tmp_path) as stems:
+    with caplog.at_level(logging.WARNING, "spleeter"), stem_files(tmp_path) as stems:
         stems.write({"a": loud, "b": noise()})
     written = soundfile.read(tmp_path / "a.wav", dtype="float32")[0]
     np.testing.assert_array_equal(written, np.clip(loud, -1, 1))
@@ -163,7 +179,7 @@ def test_clamp_cuts_off_and_says_how_much(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_rescale_turns_all_outputs_down_by_one_gain(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     loud, soft = noise(gain=4.0), noise()
-    with caplog.at_level(logging.WARNING, "spleeter"), files(tmp_path, clip="rescale") as stems:
+    with caplog.at_level(logging.WARNING, "spleeter"), stem_files(tmp_path, clip="rescale") as stems:
         for start in range(0, len(loud), 3000):
             stems.write({"a": loud[start : start + 3000], "b": soft[start : start + 3000]})
     written = {name: soundfile.read(tmp_path / f"{name}.wav", dtype="float32")[0] for name in "ab"}
@@ -175,7 +191,7 @@ def test_rescale_turns_all_outputs_down_by_one_gain(tmp_path: Path, caplog: pyte
 
 def test_rescale_leaves_what_fits_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     samples = noise()
-    with files(tmp_path, clip="rescale") as stems:
+    with stem_files(tmp_path, clip="rescale") as stems:
         stems.write({"a": samples, "b": samples})
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="float32")[0], samples)
     assert not caplog.text
@@ -183,13 +199,7 @@ def test_rescale_leaves_what_fits_alone(tmp_path: Path, caplog: pytest.LogCaptur
 
 def test_none_keeps_what_is_beyond_full_scale(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     loud = noise(gain=4.0)
-    with caplog.at_level(logging.WARNING, "spleeter"), files(tmp_path, ["a"], clip="none") as stems:
+    with caplog.at_level(logging.WARNING, "spleeter"), stem_files(tmp_path, ["a"], clip="none") as stems:
         stems.write({"a": loud})
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="float32")[0], loud)
     assert "kept as they are" in caplog.text
-
-
-@pytest.mark.parametrize("encoding", [Encoding(), Encoding(bit_depth=24), Encoding(Codec.FLAC)])
-def test_none_needs_a_format_without_full_scale(tmp_path: Path, encoding: Encoding) -> None:
-    with pytest.raises(OutputError, match="bit depth 32"):
-        files(tmp_path, encoding=encoding, clip="none")
