@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class BatchWorker(Generic[Request, Result]):
-    """Processes requests from any thread in one long-lived thread; those that wait at the same time, in a batch.
+    """Processes requests from any thread in one long-lived thread; those that wait together, in a batch.
 
     The thread ends with this object.
 
