@@ -82,9 +82,9 @@ def evaluate(
 ) -> None:
     """Separate tracks with known stems, and score the estimates.
 
-    Scores are BSS Eval v4's, and SDR and SI-SDR of whole tracks; they are written for each track (museval's JSON), and
-    together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are skipped,
-    so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
+    Scores are BSS Eval v4's, and SDR and SI-SDR of whole tracks; they are written for each track (museval's JSON),
+    and together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are
+    skipped, so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
     --exact --mwf, to compare them in the same tables.
 
     Exit code 0: every track was scored. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.

@@ -108,7 +108,7 @@ def _backends() -> _Entries:
     try:
         import torch  # before the native library, which needs its OpenMP runtime
     except ModuleNotFoundError:
-        pass  # said above
+        pass  # reported above
     except (ImportError, OSError) as error:
         yield "import of torch", f"error: {_error(error)}"
     else:
