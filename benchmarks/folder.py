@@ -17,14 +17,14 @@ from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, tell
 from benchmarks.songs import SAMPLE_RATE, cut, read
 from spleeter.audio.adapter import AudioAdapter
-from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.codec import Codec
 from spleeter.catalogue import jobs as catalogue
 from spleeter.catalogue.jobs import Job
 from spleeter.catalogue.songs import find_songs
+from spleeter.pipeline.options import Output
 from spleeter.pipeline.sink import StemFiles
 from spleeter.separator import Separator
 from spleeter.types import Waveform
-from spleeter.utils.names import FILENAME_FORMAT
 
 _CODECS = (Codec.WAV, Codec.MP3)
 _PARTS = ("decode", "device", "encode")
@@ -38,7 +38,7 @@ def measure(setting: Setting, model: Model, n_songs: int, seconds: float) -> Tab
     separator = Separator(model.descriptor, device=str(setting.device))
     waveform = np.concatenate(list(read(setting.songs.file(seconds, Codec.MP3))))
     stems = separator.separate(waveform)
-    n_at_once, rounds = catalogue.songs_at_once(setting.device.type), setting.options.n_rounds()
+    n_at_once, rounds = catalogue.songs_in_parallel(setting.device.type), setting.options.n_rounds()
     tell(f"gpu: {rounds} rounds of {n_songs} songs, {n_at_once} at once")
     rows = []
     for codec in _CODECS:
@@ -63,7 +63,7 @@ def _folder(setting: Setting, n_songs: int, seconds: float) -> Path:
 
 def _jobs(folder: Path, destination: Path, names: Mapping[str, Waveform], codec: Codec) -> list[Job]:
     songs, _ = find_songs([folder], destination)
-    return catalogue.plan(songs, destination, names, codec, FILENAME_FORMAT)
+    return catalogue.plan_jobs(songs, destination, Output(codec=codec), tuple(names))
 
 
 def _acts(
@@ -81,7 +81,7 @@ def _acts(
         return sum(len(mixture) for mixture, _ in separator.separate_blocks(cut(waveform, _BLOCK)))
 
     def encode(job: Job) -> None:
-        with StemFiles(AudioAdapter.default(), job.outputs, SAMPLE_RATE, 2, Encoding(codec)) as files:
+        with StemFiles(AudioAdapter.default(), job.outputs, SAMPLE_RATE, 2, Output(codec=codec)) as files:
             for blocks in zip(*(cut(stem, _BLOCK) for stem in stems.values()), strict=True):
                 files.write(dict(zip(stems, blocks, strict=True)))
 
@@ -91,7 +91,7 @@ def _acts(
 def _seconds(jobs: list[Job], act: Callable[[Job], object], n_at_once: int) -> float:
     """Seconds until a part of all jobs is done, as many at once as in a catalogue."""
     start = time.perf_counter()
-    if failures := catalogue.run(jobs, act, n_at_once):
+    if failures := catalogue.run_jobs(jobs, act, n_at_once):
         raise SystemExit(failures[0].reason)
     return time.perf_counter() - start
 

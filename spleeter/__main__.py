@@ -1,4 +1,4 @@
-"""The command's entry point: `spleeter`, or `python -m spleeter`."""
+"""Entry point of the command line: `spleeter`, or `python -m spleeter`."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ from spleeter.cli.separate import separate
 __all__ = ["entrypoint", "main", "separate", "spleeter"]
 
 _CANNOT_FLUSH = 120
-"""Python's own exit code where what was printed cannot be written."""
+"""Exit code of Python itself where stdout or stderr cannot be flushed."""
 
 
 def main() -> NoReturn:
-    """Run the command and end the process there: to take torch apart first would take half a second.
+    """Run the command and exit without the interpreter's shutdown, which with torch takes half a second.
 
-    So whatever waits for the end of the interpreter, such as a profiler, is to run `entrypoint` instead.
+    What hooks into the shutdown, such as a profiler or a coverage tool, has to run `entrypoint` instead.
     """
     try:
         entrypoint()
@@ -26,7 +26,7 @@ def main() -> NoReturn:
         code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:  # as it is where it was closed from the beginning
+            if stream is not None:  # None if it was closed when Python started
                 stream.flush()
         except (OSError, ValueError):
             code = code or _CANNOT_FLUSH

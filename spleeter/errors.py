@@ -1,32 +1,51 @@
-"""Every error that this package raises on purpose.
+"""The exceptions of this package.
 
     SpleeterError
     ├── ConfigurationError       a JSON configuration breaks a rule (also a ValueError)
-    ├── DeviceError              the requested device is not there
+    ├── DeviceError              the requested device is not available
     ├── ModelError               a model cannot be built or found
     │   ├── UnknownModelError    none of this name is released (also a ValueError)
-    │   ├── CheckpointError      its weights are missing, damaged or of another shape
-    │   └── DownloadError        it could not be fetched or verified (also an OSError)
+    │   ├── CheckpointError      its weights are missing, damaged or of another network
+    │   └── DownloadError        it could not be downloaded or verified (also an OSError)
     │       ├── HostUnavailableError   the host cannot be reached, or keeps failing
     │       └── RefusedError           the host answered that it does not have it, or does not give it
-    ├── AudioError               a sound file cannot be used
-    │   ├── DecodeError          reading it failed
-    │   └── EncodeError          writing it failed
+    ├── AudioError               an audio file cannot be read or written
+    │   ├── DecodeError          it cannot be read
+    │   └── EncodeError          it cannot be written
     ├── OutputError              the requested outputs cannot be written: names, paths, conflicts
     ├── DatasetError             a data set cannot be used: no tracks, songs with problems
-    ├── TrainingError            a training cannot start, or cannot go on
+    ├── TrainingError            training cannot start, or cannot continue
     └── EvaluationError          estimates cannot be scored
 
-The message of each is one line for a person: what was wrong, where, what to do.
+Each message is one line that names what is wrong, where, and the remedy.
 """
+
+__all__ = [
+    "AudioError",
+    "CheckpointError",
+    "ConfigurationError",
+    "DatasetError",
+    "DecodeError",
+    "DeviceError",
+    "DownloadError",
+    "EncodeError",
+    "EvaluationError",
+    "HostUnavailableError",
+    "ModelError",
+    "OutputError",
+    "RefusedError",
+    "SpleeterError",
+    "TrainingError",
+    "UnknownModelError",
+]
 
 
 class SpleeterError(Exception):
-    """Base of all errors raised on purpose by this package."""
+    """Base class of this package's exceptions."""
 
 
 class ConfigurationError(SpleeterError, ValueError):
-    """A configuration breaks a rule: the message names file, key, value and rule."""
+    """A configuration breaks a rule. The message names the file, the key, its value and the rule."""
 
 
 class DeviceError(SpleeterError):
@@ -46,11 +65,11 @@ class CheckpointError(ModelError):
 
 
 class DownloadError(ModelError, OSError):
-    """A pretrained model could not be fetched, or what was fetched is not what was released."""
+    """A pretrained model could not be downloaded, or its sha256 is not the released one."""
 
 
 class HostUnavailableError(DownloadError):
-    """The release host cannot be reached, or keeps answering that it is out of order."""
+    """The release host cannot be reached, or keeps answering with server errors."""
 
 
 class RefusedError(DownloadError):
@@ -58,15 +77,15 @@ class RefusedError(DownloadError):
 
 
 class AudioError(SpleeterError):
-    """A sound file cannot be read or written."""
+    """An audio file cannot be read or written."""
 
 
 class DecodeError(AudioError):
-    """A sound file cannot be read."""
+    """An audio file cannot be read."""
 
 
 class EncodeError(AudioError):
-    """A sound file cannot be written."""
+    """An audio file cannot be written."""
 
 
 class OutputError(SpleeterError):
@@ -78,7 +97,7 @@ class DatasetError(SpleeterError):
 
 
 class TrainingError(SpleeterError):
-    """A training cannot start as it is asked for, or cannot go on."""
+    """Training cannot start with these options, or cannot continue."""
 
 
 class EvaluationError(SpleeterError):

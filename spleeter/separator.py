@@ -144,14 +144,17 @@ class Separator:
         """
         checked = self._checked(waveform)
         slices = (checked[first : first + _SLICE] for first in range(0, len(checked), _SLICE))
-        separated = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
+        stems = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
         done = 0
-        with closing(prefetch(self._separated(slices), depth=1)) as blocks:
-            for _, stems in _report(blocks, progress, len(checked)):
-                for name, stem in stems.items():
-                    separated[name][done : done + len(stem)] = stem
-                done += len(next(iter(stems.values())))
-        return separated
+        with closing(prefetch(self._pipeline().separate(slices), depth=1)) as blocks:
+            for block in blocks:
+                span = slice(done, done + len(block.mixture))
+                for name, samples in self._named(block).items():
+                    stems[name][span] = samples
+                done = span.stop
+                if progress is not None:
+                    progress(done, len(checked))
+        return stems
 
     def separate_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[Waveform, Stems]]:
         """Separate a waveform that comes block by block, in memory that does not grow with it.
@@ -166,15 +169,12 @@ class Separator:
         Raises:
             AudioError, ModelError: as `separate`.
         """
-        return self._separated(self._checked(block).copy() for block in blocks)  # its buffer may be filled again
+        copies = (self._checked(block).copy() for block in blocks)  # callers may fill their buffers again
+        for block in self._pipeline().separate(copies):
+            yield block.mixture, self._named(block)
 
-    def _separated(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, Stems]]:
-        """As `separate_blocks`, for blocks that have been checked, and have the model's channels."""
-        return self._fetched(self._pipeline().separate(blocks))
-
-    def _fetched(self, blocks: Iterable[StemBlock]) -> Iterator[tuple[Waveform, Stems]]:
-        for block in blocks:
-            yield block.mixture, dict(zip(self.instruments, block.fetch(), strict=True))
+    def _named(self, block: StemBlock) -> Stems:
+        return dict(zip(self.instruments, block.fetch(), strict=True))
 
     def separate_to_file(
         self,
@@ -231,9 +231,8 @@ class Separator:
                 ) as files,
                 closing(prefetch(reader.blocks())) as decoded,
                 closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
-                closing(prefetch(self._fetched(separated), depth=1)) as stems,
             ):
-                outputs = _select(selection, _report(stems, progress, reader.n_samples), collector)
+                outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 at_rate = outputs if rate == self.sample_rate else self._resample(outputs, selection.names, reader)
                 for block in at_rate:
                     files.write(block)
@@ -254,6 +253,25 @@ class Separator:
                 f"{', '.join(wanted)}"
             )
         return dict(destination)
+
+    def _outputs(
+        self,
+        blocks: Iterable[StemBlock],
+        selection: Selection,
+        collector: SpectrogramCollector | None,
+        progress: Progress | None,
+        n_samples: int | None,
+    ) -> Iterator[Stems]:
+        """The selected outputs of each block; `collector` gathers their spectrograms, then `progress` is called."""
+        done = 0
+        for block in blocks:
+            outputs = selection.apply(block.mixture, self._named(block))
+            if collector is not None:
+                collector.add(block.mixture, outputs)
+            yield outputs
+            done += len(block.mixture)
+            if progress is not None:
+                progress(done, n_samples)
 
     def _resample(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
         """The outputs at the song's own sample rate, and exactly as long as the song."""
@@ -343,29 +361,6 @@ def _one_output(output: Output | None, codec: Codec | str, bitrate: str | None, 
     if (codec, bitrate, filename_format) != (Codec.WAV, "128k", FILENAME_FORMAT):
         raise OutputError("codec, bitrate and filename_format are part of `output`: name them there")
     return output
-
-
-def _select(
-    selection: Selection, blocks: Iterable[tuple[Waveform, Stems]], collector: SpectrogramCollector | None
-) -> Iterator[Stems]:
-    """The selected outputs of each block, of which `collector` gathers the spectrograms."""
-    for mixture, stems in blocks:
-        outputs = selection.apply(mixture, stems)
-        if collector is not None:
-            collector.add(mixture, outputs)
-        yield outputs
-
-
-def _report(
-    blocks: Iterable[tuple[Waveform, Stems]], progress: Progress | None, total: int | None
-) -> Iterator[tuple[Waveform, Stems]]:
-    """Pass blocks on, and report `progress` after each."""
-    done = 0
-    for mixture, stems in blocks:
-        yield mixture, stems
-        done += len(mixture)
-        if progress is not None:
-            progress(done, total)
 
 
 def _with_length(waveform: Waveform, n_samples: int) -> Waveform:

@@ -19,7 +19,7 @@ from benchmarks.setting import Setting, tell
 from benchmarks.songs import SAMPLE_RATE, cut, read, write
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler
-from spleeter.backends.torch.inference import for_inference
+from spleeter.backends.torch.inference import prepare_for_inference
 from spleeter.configuration import Configuration
 from spleeter.dsp.masks import apply_mask, ratio_masks
 from spleeter.dsp.stft import chunk_length, empty_carry, inverse_stft, magnitudes, stft
@@ -123,7 +123,7 @@ def _acts(configuration: Configuration, device: torch.device) -> Acts:
     chunk = 0.1 * torch.randn(
         (2, chunk_length(configuration.T * HOPS_AT_ONCE[device.type], length, step)), device=device
     )
-    network = for_inference(build(configuration), device)
+    network = prepare_for_inference(build(configuration), device)
     spectra, carry = stft(chunk, length, step), empty_carry((2,), length, step, chunk)
     seen = magnitudes(spectra[..., : configuration.F])
     segments = torch.stack(torch.split(seen, configuration.T, dim=1))

@@ -1,4 +1,4 @@
-"""A network of your own: two convolutions that share the mixture out among the stems."""
+"""A network of your own: two convolutions that estimate a mask for each stem."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from spleeter.model.functions import InputShape
 
 
 def small_conv(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> nn.Module:
-    """Build the network; `params` may set `n_filters` (16)."""
+    """Build the network; `params` may set `n_filters`, the channels between the convolutions (16)."""
     return SmallConv(len(instruments), shape.n_channels, params.get("n_filters", 16))
 
 
 class SmallConv(nn.Module):
-    """Masks that sum to 1 over the stems, times the mixture."""
+    """Softmax masks, which sum to 1 over the stems, times the mixture."""
 
     def __init__(self, n_stems: int, n_channels: int, n_filters: int) -> None:
         super().__init__()
@@ -29,4 +29,5 @@ class SmallConv(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F)."""
         logits = self.layers(magnitudes.log1p())  # (batch, stems, channels, T, F)
-        return torch.softmax(logits, dim=1).movedim(1, 0) * magnitudes
+        masks = torch.softmax(logits, dim=1).movedim(1, 0)  # (stems, batch, channels, T, F)
+        return masks * magnitudes

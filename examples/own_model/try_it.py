@@ -1,4 +1,4 @@
-"""Makes a model folder of the network beside it, still untrained, and separates a second of noise with it."""
+"""Saves the network of small_conv.py, untrained, as a model folder and separates a second of noise with it."""
 
 import sys
 from pathlib import Path
@@ -13,8 +13,8 @@ from spleeter.separator import Separator
 
 
 def main(model_dir: Path) -> None:
-    """Write a model into `model_dir`, and use it."""
-    torch.manual_seed(0)  # for the same fresh weights each time
+    """Save a model in `model_dir` and separate with it."""
+    torch.manual_seed(0)  # the same initial weights in every run
     configuration = Configuration.load(Path(__file__).with_name("config.json"))
     save_network(model_dir, build(configuration), configuration)
 

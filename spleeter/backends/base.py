@@ -27,6 +27,7 @@ __all__ = [
     "Device",
     "HostDevice",
     "Model",
+    "backends",
     "check_precision",
     "open_backend",
     "open_device",
@@ -148,6 +149,11 @@ def why_unavailable(backend: str) -> str | None:
     return None if find_spec(backend) is not None else f"{backend} is not installed"
 
 
+def backends() -> dict[str, str | None]:
+    """Every backend, in the order of preference, and the reason why it cannot be used here; None if it can."""
+    return {name: why_unavailable(name) for name in _MODULES}
+
+
 def open_device(name: str = "auto") -> Device:
     """Choose the compute device, once.
 
@@ -187,7 +193,7 @@ def open_backend(model: Model, device: Device, precision: str = "float32", backe
         ModelError: if the network cannot be built or its weights cannot be loaded.
         DeviceError: if no backend is available, or not the one asked for.
     """
-    reasons = {name: why_unavailable(name) for name in _MODULES if backend in (None, name)}
+    reasons = {name: reason for name, reason in backends().items() if backend in (None, name)}
     for name, reason in reasons.items():
         if reason is None:
             return _module(name).open_backend(model, device, precision)

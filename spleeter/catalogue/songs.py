@@ -1,4 +1,4 @@
-"""Which songs a list of files and folders means."""
+"""Songs of a batch: the files that a list of files and folders stands for, each once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from spleeter.audio.codec import AUDIO_EXTENSIONS
 from spleeter.utils.names import display_name
 
+__all__ = ["Failure", "Song", "find_songs"]
+
 
 @dataclass(frozen=True)
 class Song:
-    """A file to separate; `is_named` if the file itself was asked for, rather than a folder it lies in."""
+    """A file to separate; `is_named` if the file itself was given, rather than a folder above it."""
 
     path: Path
     is_named: bool
@@ -21,20 +23,24 @@ class Song:
 
 @dataclass(frozen=True)
 class Failure:
-    """A song that could not be separated, and the one-line reason."""
+    """A song that could not be separated, and the reason in one line."""
 
     song: Path
     reason: str
 
 
 def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], list[Failure]]:
-    """List the songs that are named, and those below the folders that are named, each once.
+    """List the songs that are given by name, and those below the folders that are given, each once.
 
-    What lies below the folder `destination` is left out where that lies in a folder that is named: it holds stems.
+    Args:
+        inputs: files, taken whatever their extension, and folders, whose audio files are taken. Hidden files and
+            folders are left out.
+        destination: folder of the outputs; where it lies inside a folder of the inputs it is left out, as it holds
+            stems.
 
     Returns:
         The songs, in the order of the inputs and sorted by path inside a folder; and the inputs and folders that
-        are not there, cannot be read or hold no songs.
+        do not exist, cannot be read or hold no songs.
     """
     songs: dict[str, Song] = {}
     failures: list[Failure] = []
@@ -45,7 +51,7 @@ def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], l
             failures.append(_failure(path, error))
             continue
         if not found:
-            failures.append(Failure(path, f"{display_name(path)}: no sound files in this folder"))
+            failures.append(Failure(path, f"{display_name(path)}: no audio files in this folder"))
         for song in found:
             songs.setdefault(os.path.realpath(song.path), song)
     return list(songs.values()), failures
@@ -54,19 +60,17 @@ def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], l
 def _songs_at(path: Path, destination: Path, failures: list[Failure]) -> list[Song]:
     if path.is_dir():
         return [Song(found, is_named=False) for found in sorted(_walk(path, destination, failures))]
-    path.stat()  # raises if it is not there
+    path.stat()  # raises OSError if it does not exist
     return [Song(path, is_named=True)]
 
 
 def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[Path]:
-    left_out = os.path.realpath(destination)
-
-    def fail(error: OSError) -> None:
-        failures.append(_failure(Path(error.filename), error))
-
-    for root, folders, files in os.walk(folder, onerror=fail):
+    excluded = os.path.realpath(destination)
+    for root, folders, files in os.walk(
+        folder, onerror=lambda error: failures.append(_failure(Path(error.filename), error))
+    ):
         folders[:] = [
-            name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != left_out
+            name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != excluded
         ]
         for name in files:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_EXTENSIONS:  # noqa: PTH122

@@ -1,4 +1,4 @@
-"""`spleeter evaluate`: tracks with known stems in, scores of their separation out."""
+"""`spleeter evaluate`: scores of a separation against the true stems of tracks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 
 from typer import Exit, Option, echo
 
-from spleeter.cli.console import configure_messages, tell_on_terminal
+from spleeter.cli.console import configure_messages, print_on_terminal, usage_errors
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.options import DEFAULT_ADAPTER, ReadingAdapterOption, VerboseOption
-from spleeter.cli.progress import BatchProgress, fetch_model
-from spleeter.cli.sound import (
+from spleeter.cli.progress_bars import BatchBars, fetch_model
+from spleeter.cli.separation_options import (
     BandwidthOption,
     DeviceOption,
     ExactOption,
@@ -21,11 +21,12 @@ from spleeter.cli.sound import (
     OverlapOption,
     PrecisionOption,
     QualityOption,
+    SeparationOptions,
     ShiftsOption,
-    Sound,
-    wrong_usage,
 )
 from spleeter.utils.logging import logger
+
+__all__ = ["evaluate"]
 
 _DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
 
@@ -36,7 +37,7 @@ def evaluate(
         Option(
             "--mus_dir",
             metavar="FOLDER",
-            help="Tracks with their stems: musdb18, musdb18-HQ, or folders with a sound file for each stem.",
+            help="Tracks with their stems: musdb18, musdb18-HQ, or track folders with an audio file for each stem.",
         ),
     ],
     adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
@@ -46,7 +47,7 @@ def evaluate(
             "--output_path",
             "-o",
             metavar="FOLDER",
-            help="Folder for scores and separated stems; the tables show all that has been evaluated into it.",
+            help="Folder of scores and estimated stems; the tables hold all methods evaluated into it.",
         ),
     ] = _DEFAULT_OUTPUT,
     params_filename: ModelOption = "spleeter:2stems",
@@ -61,7 +62,7 @@ def evaluate(
         Option(
             "--method",
             metavar="NAME",
-            help="What to call this way of separating in folders and tables, which can hold several.",
+            help="Name of this method in folders and tables, which may hold several.",
             show_default="from the options",
         ),
     ] = None,
@@ -70,46 +71,47 @@ def evaluate(
         Option(
             "--subset",
             metavar="NAME",
-            help="Folder of --mus_dir with the tracks, such as train.",
+            help="Subfolder of --mus_dir with the tracks, such as train.",
             show_default="test, where there is one",
         ),
     ] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
-    audio: Annotated[bool, Option("--audio/--no-audio", help="Keep the separated stems, as wav.")] = True,
+    audio: Annotated[bool, Option("--audio/--no-audio", help="Write the estimated stems, as wav.")] = True,
     verbose: VerboseOption = False,
 ) -> None:
-    """Separate tracks whose stems are known, and score the results by BSS Eval v4, SDR and SI-SDR.
+    """Separate tracks with known stems, and score the estimates.
 
-    Writes the scores of each track (museval's JSON), a CSV file, Markdown tables and a box plot. Tracks whose scores
-    are in the output folder are left alone, so a run that was stopped goes on. Run again with other options into the
-    same folder, such as --exact and --exact --mwf, to have their rows in the same tables.
+    Scores are BSS Eval v4's, and SDR and SI-SDR of whole tracks; they are written for each track (museval's JSON),
+    and together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are
+    skipped, so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
+    --exact --mwf, to compare them in the same tables.
 
     Exit code 0: every track was scored. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
     """
     configure_messages(verbose)
-    sound = Sound(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
+    options = SeparationOptions(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.data.tracks import find_tracks
 
-    with wrong_usage():
-        configuration = sound.configuration()
+    with usage_errors():
+        configuration = options.configure()
         tracks = find_tracks(mus_dir, subset, configuration.instrument_list)
         audio_adapter = AudioAdapter.get(adapter)
-        from spleeter.evaluation.evaluate import Method, plan_tracks, score_tracks  # here: importing torch is slow
+        from spleeter.evaluation.evaluate import Method, plan_tracks, score_tracks
         from spleeter.evaluation.report import as_text, collect_scores, write_report
 
-        evaluated = Method(method or _name(sound), sound.separator(configuration))
+        evaluated = Method(method or options.method_name(), options.open_separator())
         tasks = plan_tracks(tracks, [evaluated], output_path)
     failures = []
     if tasks:
         fetch_model(configuration.model_dir)
-        tell_on_terminal(f"{evaluated.name} on {evaluated.separator.device}")
+        print_on_terminal(f"{evaluated.name} on {evaluated.separator.device}")
         interruption = Interruption()
-        bars = BatchProgress(len(tasks), interruption.check)
+        bars = BatchBars(len(tasks), interruption.check)
         with interruption, bars.batch():
             failures = score_tracks(tasks, adapter=audio_adapter, keep_audio=audio, open_progress=bars.song)
-            interruption.check()  # the last track's scoring may have gone on since
+            interruption.check()  # for a signal during the scoring of the last track
     rows = collect_scores(output_path, tracks[0].subset)
     if files := write_report(rows, tracks[0].subset, output_path):
         echo(as_text(rows))
@@ -117,18 +119,3 @@ def evaluate(
     if failures:
         logger.error("%d of %d tracks failed", len(failures), len(tracks))
         raise Exit(1)
-
-
-def _name(sound: Sound) -> str:
-    """What a method is called in folders and tables: the model, and the options that were given."""
-    options = {
-        "exact": sound.exact,
-        sound.quality: sound.quality,
-        f"overlap{sound.overlap}": sound.overlap is not None,
-        f"shifts{sound.shifts}": sound.shifts is not None,
-        sound.bandwidth: sound.bandwidth,
-        "mwf": sound.mwf,
-        sound.precision: sound.precision != "float32",
-    }
-    model = Path(sound.model.removeprefix("spleeter:")).resolve().name.removesuffix(".json")
-    return "-".join([model, *(str(option) for option, is_given in options.items() if is_given)])

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, taken at a safe moment: what is in the making is removed, what is finished is kept."""
+"""Ctrl-C, SIGTERM and SIGHUP, noted when they arrive and raised where cleaning up is safe."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from typer import Exit
 
 from spleeter.utils.logging import logger
 
+__all__ = ["Interruption"]
+
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interruption:
-    """Within this context a signal is only noted, and `check` raises it where nothing is torn apart.
+    """Within this context a signal is only noted; `check` raises it, and leaving the context exits the command.
 
-    A signal that comes at any line could hit the very code that cleans up. A second one has its usual effect.
+    A signal that raises at any line could hit the very code that cleans up. A second signal has its usual effect.
 
     Args:
-        outcome: what to say about the work when it is interrupted.
+        outcome: logged after "interrupted; ": what becomes of the work.
     """
 
-    def __init__(self, outcome: str = "songs that were finished are kept, those in work left nothing") -> None:
+    def __init__(self, outcome: str = "finished songs are kept, unfinished ones leave no files") -> None:
         self._outcome = outcome
         self._received: int | None = None
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        self._usual = {  # a signal that was told to be ignored stays so
+        self._usual = {  # signals that are ignored stay ignored
             number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)
         }
 

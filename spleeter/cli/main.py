@@ -1,4 +1,4 @@
-"""The command `spleeter`: its commands put together, and the way errors end it."""
+"""The command line `spleeter`: its commands, and the exit codes of errors and signals."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from typer import Exit, Option, Typer, echo
 from spleeter import __version__
 from spleeter.cli import dataset, models
 from spleeter.cli.evaluate import evaluate
+from spleeter.cli.info import info
 from spleeter.cli.separate import separate
 from spleeter.cli.train import train
 from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger
+
+__all__ = ["app", "entrypoint"]
 
 app = Typer(
     name="spleeter",
     help="Music source separation: songs in, stems out.",
     add_completion=False,
     no_args_is_help=True,
-    rich_markup_mode=None,  # plain help fits into a terminal of 80 columns, and errors into a line
+    rich_markup_mode=None,  # plain help fits 80 columns, and an error one line
     pretty_exceptions_enable=False,
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -35,6 +38,7 @@ app.command(no_args_is_help=True)(train)
 app.command(no_args_is_help=True)(evaluate)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
+app.command()(info)
 
 
 def _print_version(value: bool) -> None:
@@ -53,7 +57,7 @@ def _main(
 
 
 def entrypoint() -> None:
-    """Run the command. Errors are one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
+    """Run the command. An error is one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
@@ -67,7 +71,7 @@ def entrypoint() -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """End on a signal as an error would: files in the making are removed on the way out."""
+    """Exit on a signal as on an error, so that unfinished files are removed."""
     sys.exit(128 + signum)
 
 

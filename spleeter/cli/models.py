@@ -1,4 +1,4 @@
-"""`spleeter models`: see, fetch, check and convert the pretrained models."""
+"""`spleeter models`: list, download, verify and convert pretrained models."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
 from spleeter.cli.options import VerboseOption
-from spleeter.cli.progress import download_bar
+from spleeter.cli.progress_bars import download_bar
 
 if TYPE_CHECKING:
-    from spleeter.configuration import Configuration
     from spleeter.model.provider import ModelProvider
     from spleeter.model.provider.github import GithubModelProvider
 
-app = Typer(
-    help="List, download, verify and convert the pretrained models.", no_args_is_help=True, rich_markup_mode=None
-)
+__all__ = ["ModelState", "app", "known_models", "model_state"]
+
+app = Typer(help="List, download, verify and convert pretrained models.", no_args_is_help=True, rich_markup_mode=None)
 
 _NAME = "2stems, 4stems, 5stems, or another model of the release."
 
@@ -28,24 +27,24 @@ _NAME = "2stems, 4stems, 5stems, or another model of the release."
 def _main(
     verbose: VerboseOption = False,
 ) -> None:
-    """List, download, verify and convert the pretrained models."""
+    """List, download, verify and convert pretrained models."""
     configure_messages(verbose)
 
 
 @app.command("list")
 def list_models() -> None:
-    """List the models: instruments, size, whether they are what was released, and where they are."""
+    """List the models: instruments, size, whether they are verified, and their folders."""
     provider = _provider()
-    rows = [_row(provider, name) for name in _known_names(provider)]
-    _show_table(("model", "instruments", "size", "state", "folder"), rows)
+    rows = [_table_row(provider, name) for name in known_models(provider)]
+    _print_table(("model", "instruments", "size", "state", "folder"), rows)
 
 
 @app.command(no_args_is_help=True)
 def download(
-    names: Annotated[list[str], Argument(metavar="NAME...", help=f"{_NAME} all: all of the release.")],
-    force: Annotated[bool, Option("--force", help="Download again what is already there.")] = False,
+    names: Annotated[list[str], Argument(metavar="NAME...", help=f"{_NAME} all: every model of the release.")],
+    force: Annotated[bool, Option("--force", help="Download again what is there.")] = False,
 ) -> None:
-    """Download models before they are needed, or repair them; prints their folders."""
+    """Download models before their first use, or repair them; prints their folders."""
     provider = _provider()
     for name in provider.checksums if "all" in names else map(_model_name, names):
         folder = provider.locate(name)
@@ -59,97 +58,130 @@ def download(
 
 @app.command()
 def verify(
-    names: Annotated[list[str] | None, Argument(metavar="[NAME]...", help=f"{_NAME} All here, if left out.")] = None,
+    names: Annotated[
+        list[str] | None, Argument(metavar="[NAME]...", help=f"{_NAME} Default: every model that is there.")
+    ] = None,
 ) -> None:
-    """Compare every file of the models with what was released. Exit code 1: a model is damaged or absent."""
+    """Verify the checksums of every file of the models. Exit code 1: a model is damaged or absent."""
     provider = _provider()
     wanted = [_model_name(name) for name in names or []] or [
-        name for name in _known_names(provider) if provider.locate(name).exists()
+        name for name in known_models(provider) if provider.locate(name).exists()
     ]
-    findings = {name: _inspect(provider, name) for name in wanted}
-    for name, finding in findings.items():
-        echo(f"{name}: {finding.state}{finding.detail}")
-        if finding.is_broken:
+    states = {name: model_state(provider, name) for name in wanted}
+    for name, state in states.items():
+        echo(f"{name}: {state}")
+        if state.is_broken:
             echo(f"  repair it with: spleeter models download --force {name}")
     if not wanted:
         echo("no model has been downloaded yet")
-    if not all(finding.is_usable for finding in findings.values()):
+    if not all(state.is_usable for state in states.values()):
         raise Exit(1)
 
 
 @app.command()
-def path(name: Annotated[str | None, Argument(help=f"{_NAME} If left out: the folder of all.")] = None) -> None:
-    """Print the folder where a model is, or would be downloaded to."""
+def path(name: Annotated[str | None, Argument(help=f"{_NAME} Default: the folder of all models.")] = None) -> None:
+    """Print the folder that a model is in, or would be downloaded into."""
     provider = _provider()
     echo(provider.locate(_model_name(name)) if name else provider.home())
 
 
 @app.command(no_args_is_help=True)
 def convert(
-    model: Annotated[str, Argument(metavar="NAME_OR_FOLDER", help=f"{_NAME} Or the folder of a model.")],
-    output: Annotated[Path, Argument(help="Folder to write model.safetensors and configuration.json into.")],
+    model: Annotated[str, Argument(metavar="NAME_OR_FOLDER", help=f"{_NAME} Or a model's folder.")],
+    output: Annotated[Path, Argument(help="Folder to write, with model.safetensors and configuration.json.")],
     params_filename: Annotated[
         str | None,
         Option(
             "--params_filename",
             "-p",
-            help="The model's configuration.",
+            help="The model's JSON configuration.",
             show_default="spleeter:NAME",
         ),
     ] = None,
 ) -> None:
-    """Convert a model's weights from TensorFlow's format to safetensors."""
+    """Convert a model's weights from a TensorFlow checkpoint to safetensors."""
     from spleeter.backends.torch.weights import load_network, save_network
     from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
+    from spleeter.errors import ConfigurationError, ModelError
+    from spleeter.model.provider.folder import flaw
 
-    is_name = model.removeprefix("spleeter:") in Configuration.embedded_names()
-    folder = _downloaded(_model_name(model)) if is_name else _existing(Path(model))
-    own = None if is_name or not (folder / MODEL_FOLDER_FILE).is_file() else str(folder)
-    configuration = _configuration(model if is_name else folder.name, params_filename or own)
+    name, embedded_names = model.removeprefix("spleeter:"), Configuration.embedded_names()
+    if is_embedded := name in embedded_names:
+        provider = _provider()
+        with download_bar(provider, _model_name(name)):
+            folder = Path(provider.get(_model_name(name)))
+    else:
+        folder = Path(model)
+        name = folder.name
+        if reason := flaw(folder):
+            raise ModelError(f"no model in {folder}: {reason}; give the name or the folder of a model")
+    if params_filename:
+        descriptor = params_filename
+    elif not is_embedded and (folder / MODEL_FOLDER_FILE).is_file():
+        descriptor = str(folder)
+    elif name in embedded_names:
+        descriptor = f"spleeter:{name}"
+    else:
+        raise ConfigurationError(f"no configuration is known for {name!r}: give its JSON file with -p")
+    configuration = Configuration.load(descriptor)
     save_network(output, load_network(folder, configuration), configuration)
     echo(f"{output}: converted from {folder}")
 
 
-class _Finding(NamedTuple):
-    """What a look at a model's folder brought."""
+class ModelState(NamedTuple):
+    """State of a model's folder: "not downloaded", "incomplete", "unverified", "damaged" or "verified"."""
 
-    state: str
-    detail: str = ""
+    name: str
+    reason: str = ""
 
     @property
     def is_usable(self) -> bool:
-        return self.state in ("verified", "unverified")
+        return self.name in ("verified", "unverified")
 
     @property
     def is_broken(self) -> bool:
-        return self.state in ("incomplete", "damaged")
+        return self.name in ("incomplete", "damaged")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.reason else self.name
 
 
-def _inspect(provider: GithubModelProvider, name: str) -> _Finding:
+def model_state(provider: GithubModelProvider, name: str) -> ModelState:
+    """Look for a model, and compare its files with their checksums."""
     from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.manifest import damages
+    from spleeter.model.provider.manifest import differences
 
     folder = provider.locate(name)
     if not folder.is_dir():
-        return _Finding("not downloaded")
+        return ModelState("not downloaded")
     if reason := flaw(folder):
-        return _Finding("incomplete", f": {reason}")
-    found = damages(folder, provider.file_checksums(name))
+        return ModelState("incomplete", reason)
+    found = differences(folder, provider.file_checksums(name))
     if found is None:
-        return _Finding("unverified", ": nothing tells what its files should be")
-    return _Finding("damaged", f": {'; '.join(found)}") if found else _Finding("verified")
+        return ModelState("unverified", "no checksums are known for its files")
+    return ModelState("damaged", "; ".join(found)) if found else ModelState("verified")
 
 
-def _row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
-    folder, finding = provider.locate(name), _inspect(provider, name)
+def known_models(provider: ModelProvider) -> list[str]:
+    """The names of the released models, and of all others in the provider's folder, sorted."""
+    from spleeter.model.provider.folder import flaw
+    from spleeter.model.provider.released import ARCHIVE_SHA256
+
+    home = provider.home()
+    folders = home.iterdir() if home.is_dir() else ()
+    return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
+
+
+def _table_row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
+    folder, state = provider.locate(name), model_state(provider, name)
     if not folder.is_dir():
-        return name, _instruments(name, folder), "", finding.state, ""
+        return name, _instruments(name, folder), "", state.name, ""
     size = sum(file.stat().st_size for file in folder.iterdir())
-    return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", finding.state, str(folder)
+    return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", state.name, str(folder)
 
 
 def _instruments(name: str, folder: Path) -> str:
-    """The instruments that a model separates, as far as its name or its folder tells."""
+    """The instruments of a model, from the configuration of its name or in its folder; "?" if there is none."""
     from spleeter.configuration import Configuration
     from spleeter.errors import ConfigurationError
 
@@ -160,8 +192,8 @@ def _instruments(name: str, folder: Path) -> str:
     return ", ".join(configuration.instrument_list)
 
 
-def _show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn on a terminal, plain aligned text elsewhere."""
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: with rules on a terminal, as aligned text elsewhere."""
     from rich.console import Console
     from rich.table import Table
 
@@ -182,44 +214,9 @@ def _provider() -> GithubModelProvider:
     return GithubModelProvider.from_environ()
 
 
-def _known_names(provider: ModelProvider) -> list[str]:
-    """The released models, and whatever else lies beside them."""
-    from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.released import ARCHIVE_SHA256
-
-    home = provider.home()
-    folders = home.iterdir() if home.is_dir() else ()
-    return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
-
-
 def _model_name(name: str) -> str:
-    """The model that an embedded configuration uses (spleeter:2stems-16kHz -> 2stems); other names stay."""
+    """The model of an embedded configuration (spleeter:2stems-16kHz -> 2stems); other names stay as they are."""
     from spleeter.configuration import Configuration
 
     name = name.removeprefix("spleeter:")
     return Configuration.load(f"spleeter:{name}").model_dir if name in Configuration.embedded_names() else name
-
-
-def _configuration(name: str, params_filename: str | None) -> Configuration:
-    from spleeter.configuration import Configuration
-    from spleeter.errors import ConfigurationError
-
-    name = name.removeprefix("spleeter:")
-    if not params_filename and name not in Configuration.embedded_names():
-        raise ConfigurationError(f"no configuration is known for {name!r}: name its JSON file with -p")
-    return Configuration.load(params_filename or f"spleeter:{name}")
-
-
-def _downloaded(name: str) -> Path:
-    provider = _provider()
-    with download_bar(provider, name):
-        return Path(provider.get(name))
-
-
-def _existing(folder: Path) -> Path:
-    from spleeter.errors import ModelError
-    from spleeter.model.provider.folder import flaw
-
-    if reason := flaw(folder):
-        raise ModelError(f"no model in {folder}: {reason}; give the name or the folder of a model")
-    return folder

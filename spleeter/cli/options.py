@@ -1,4 +1,4 @@
-"""Options that commands have in common, whatever they do with sound."""
+"""Options that commands share whether they separate or not: adapter, data folder, verbosity."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, TypeAlias
 
 from typer import Option
 
+__all__ = ["DEFAULT_ADAPTER", "DataOption", "ReadingAdapterOption", "VerboseOption"]
+
 DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
 
 ReadingAdapterOption: TypeAlias = Annotated[
-    str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads the sound files.")
+    str, Option("--adapter", "-a", metavar="CLASS", help="Class that reads audio files.")
 ]
 DataOption: TypeAlias = Annotated[
     Path | None,
@@ -18,8 +20,8 @@ DataOption: TypeAlias = Annotated[
         "--data",
         "-d",
         metavar="FOLDER",
-        help="Folder that the paths in the lists of songs start from.",
+        help="Folder that relative paths in the lists of songs start from.",
         show_default="the folder of each list",
     ),
 ]
-VerboseOption: TypeAlias = Annotated[bool, Option("--verbose", help="Say more, and show where errors come from.")]
+VerboseOption: TypeAlias = Annotated[bool, Option("--verbose", help="Show debug messages, and tracebacks of errors.")]

@@ -1,4 +1,4 @@
-"""`spleeter train`: a configuration and lists of songs in, a model out."""
+"""`spleeter train`: a configuration and lists of songs in, a trained model out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Annotated
 
 from typer import Exit, Option, echo
 
-from spleeter.cli.console import configure_messages, silence_messages, tell_on_terminal
+from spleeter.cli.console import configure_messages, print_on_terminal, silence_messages, usage_errors
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
-from spleeter.cli.progress import fetch_model
-from spleeter.cli.sound import DeviceOption, PrecisionOption, wrong_usage
+from spleeter.cli.progress_bars import fetch_model
+from spleeter.cli.separation_options import DeviceOption, PrecisionOption
 from spleeter.cli.training_progress import TrainingProgress
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
+
+__all__ = ["train"]
 
 
 def train(
@@ -23,7 +25,7 @@ def train(
             "--params_filename",
             "-p",
             metavar="CONFIG",
-            help="JSON file that says what to train, with which songs, and where to.",
+            help="JSON configuration file: network, training, lists of songs, and the model_dir to write.",
         ),
     ],
     data: DataOption = None,
@@ -33,8 +35,8 @@ def train(
         Option(
             "--from",
             metavar="MODEL",
-            help="Start from this model's weights, such as spleeter:2stems, a JSON file, or a model's folder.",
-            show_default="fresh weights",
+            help="Fine-tune: start from the weights of spleeter:NAME, a JSON file's model, or a model's folder.",
+            show_default="random weights",
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -45,43 +47,41 @@ def train(
             "--parts",
             min=1,
             metavar="N",
-            help="Compute each batch in N parts, in less memory; the steps are the same but for dropouts.",
+            help="Split each batch into N micro-batches and accumulate their gradients, to save memory.",
         ),
     ] = 1,
-    skip_bad: Annotated[
-        bool, Option("--skip_bad", help="Leave out songs with problems, rather than not start.")
-    ] = False,
+    skip_bad: Annotated[bool, Option("--skip_bad", help="Leave out songs with problems, rather than fail.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train a model, or go on with one: whatever was saved in its model_dir is taken up again.
+    """Train a model, or resume the training in its model_dir.
 
-    All songs are checked before the first step. Ctrl-C saves and stops. The folder holds a usable model from the
-    first save on, and in training/ its curves (history.csv, and TensorBoard's files if that is installed).
+    All songs are checked before the first step. Ctrl-C saves and stops. model_dir holds a usable model from the
+    first save on, and in training/ its curves (history.csv, and TensorBoard's event files if that is installed).
 
     On several GPUs: torchrun --nproc_per_node 2 -m spleeter train -p CONFIG
 
-    Exit code 0: trained. 1: it failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+    Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
     """
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.configuration import Configuration
 
-    with wrong_usage():
+    with usage_errors():
         configuration = Configuration.load(params_filename)
         audio_adapter = AudioAdapter.get(adapter)
         source = Configuration.load(start_from) if start_from else None
     if source is not None:
         fetch_model(source.model_dir)
-    tell_on_terminal("starting")  # torch takes a second to import
+    print_on_terminal("starting")  # torch takes a second to import
     from spleeter.training.distributed import Ranks
-    from spleeter.training.train import train as run
+    from spleeter.training.train import train as run_training
 
     is_first = Ranks.from_environment().is_first
     if not is_first:
         silence_messages()
-    interruption = Interruption("excerpts that were finished are kept, those in work left nothing")
+    interruption = Interruption("finished excerpts are kept, unfinished ones leave no files")
     with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
-        outcome = run(
+        outcome = run_training(
             configuration,
             data=data,
             adapter=audio_adapter,
@@ -96,13 +96,11 @@ def train(
     if not is_first:
         raise Exit(0 if outcome.is_done else 128 + (interruption.received or 0))
     if not outcome.is_done:
-        logger.error("interrupted; step %d is saved in %s, and the same command goes on from there", step, folder)
+        logger.error("interrupted; step %d is saved in %s, and the same command resumes from there", step, folder)
         raise Exit(128 + (interruption.received or 0))
     if not progress.has_begun:
-        logger.info("%s is at step %d already: raise train_max_steps to go on", folder, step)
-    echo(f"{folder}: trained for {step} steps{_best(outcome.record.best_loss, outcome.record.best_step)}")
-    tell_on_terminal(f"try it: spleeter separate -p {folder} SONG")
-
-
-def _best(loss: float | None, step: int) -> str:
-    return "" if loss is None else f"; the model is that of step {step}, with a validation loss of {loss:.6g}"
+        logger.info("%s is at step %d already: raise train_max_steps to train on", folder, step)
+    loss, best_step = outcome.record.best_loss, outcome.record.best_step
+    best = "" if loss is None else f"; the model is that of step {best_step}, with a validation loss of {loss:.6g}"
+    echo(f"{folder}: trained for {step} steps{best}")
+    print_on_terminal(f"try it: spleeter separate -p {folder} SONG")

@@ -43,13 +43,11 @@ def apply_mask(mask: Array, spectra: Array, extension: str) -> Array:
         extension: the mask of the bins above F: "zeros", or "average", the mean of the frame's mask below.
 
     Returns:
-        (..., bins), complex.
+        (..., bins), complex; with "zeros" the bins above F, which are zero, are left out: (..., F).
     """
     xp = array_namespace(spectra)
     F = mask.shape[-1]
-    batch, n_above = mask.shape[:-1], spectra.shape[-1] - F
     if extension == "zeros":
-        below = spectra[..., :F] * mask
-        return xp.concat([below, xp.zeros((*batch, n_above), dtype=below.dtype, device=below.device)], axis=-1)
-    above = xp.mean(mask, axis=-1, keepdims=True)
-    return spectra * xp.concat([mask, xp.broadcast_to(above, (*batch, n_above))], axis=-1)
+        return spectra[..., :F] * mask
+    above = xp.broadcast_to(xp.mean(mask, axis=-1, keepdims=True), (*mask.shape[:-1], spectra.shape[-1] - F))
+    return spectra * xp.concat([mask, above], axis=-1)

@@ -54,7 +54,7 @@ def magnitudes(spectra: Array) -> Array:
     return xp.sqrt(power)
 
 
-def inverse_stft(spectra: Array, frame_step: int) -> Array:
+def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
     """Overlap-add of the inverse spectra of consecutive frames.
 
     Every frame is windowed once more. The squared periodic Hann windows add up to
@@ -62,7 +62,8 @@ def inverse_stft(spectra: Array, frame_step: int) -> Array:
     original's constant 2/3.
 
     Args:
-        spectra: (..., frames, bins), complex.
+        spectra: (..., frames, bins), complex, of the lowest bins; those that are left out are zero.
+        frame_length: samples of a frame, a multiple of `frame_step`.
         frame_step: samples from a frame to the next (the hop).
 
     Returns:
@@ -71,9 +72,11 @@ def inverse_stft(spectra: Array, frame_step: int) -> Array:
     """
     xp = array_namespace(spectra)
     *batch, frames, bins = spectra.shape
-    frame_length = 2 * (bins - 1)
     overlap = frame_length // frame_step
     scale = 8.0 * frame_step / (3.0 * frame_length)
+    if bins <= frame_length // 2:  # NumPy's transform pads too, at twice the cost
+        above = (*batch, frames, frame_length // 2 + 1 - bins)
+        spectra = xp.concat([spectra, xp.zeros(above, dtype=spectra.dtype, device=spectra.device)], axis=-1)
     inverse = xp.fft.irfft(spectra, n=frame_length)
     window = _hann_window(frame_length, scale, xp, inverse.dtype, inverse.device)
     inverse *= window

@@ -8,10 +8,10 @@ caches, and blocks do not depend on each other until their ends are overlap-adde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
+from itertools import accumulate, compress, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -78,13 +78,12 @@ class _Hops:
 
     Attributes:
         waveform: (channels, samples), spans the hops' segments.
-        spectra: of the hops' frames, block by block: (channels, frames, bins).
-        masks: of the stems in the same blocks: (stems, channels, frames, F).
+        blocks: of the hops' frames: the stems' estimates (stems, channels, frames, F), and the mixture's spectra
+            (channels, frames, bins).
     """
 
     waveform: Array
-    spectra: list[Array]
-    masks: list[Array]
+    blocks: list[tuple[Array, Array]]
 
 
 class Engine:
@@ -151,13 +150,12 @@ class Engine:
 
     def _fade_out(self, chunk: Chunk) -> tuple[Array, Carry]:
         """The stems of digital silence: what is carried into them, and then zeros."""
+        carried = chunk.carry.samples
         n_complete = chunk.n_hops * self._tiling.hop * self._configuration.frame_step
-        n_carried = chunk.carry.samples.shape[-1]
-        total = self._zeros((*chunk.carry.samples.shape[:-1], n_complete + n_carried))
-        total[..., :n_carried] = chunk.carry.samples
-        mixture = self._zeros((self._configuration.n_channels, n_complete))
-        carry = Carry(total[..., n_complete:], self._xp.zeros_like(chunk.carry.estimates))
-        return self._interleave(mixture, total[..., :n_complete]), carry
+        waveform = self._zeros((*carried.shape[:-1], n_complete + carried.shape[-1]))
+        waveform[..., : carried.shape[-1]] = carried
+        stems = self._interleave(self._zeros((carried.shape[1], n_complete)), [waveform[..., :n_complete]])
+        return stems, Carry(waveform[..., n_complete:], self._xp.zeros_like(chunk.carry.estimates))
 
     def _waveform(self, chunk: Chunk, first: int, n_hops: int) -> Array:
         """What the segments of some of a chunk's hops span, on the device: (channels, samples)."""
@@ -177,21 +175,15 @@ class Engine:
         Returns:
             For each song its hops, and the estimates so far of the frames that these extend into.
         """
-        spectra, mixtures, estimates = [], [], []
-        for waveform, carried in zip(waveforms, ahead, strict=True):
-            spectra_of_song, mixture = self._transform(waveform)
-            total = self._zeros((carried.shape[0], *mixture.shape))
-            total[..., : carried.shape[2], :] = carried
-            spectra.append(spectra_of_song)
-            mixtures.append(mixture)
-            estimates.append(total)
-        self._add_estimates(mixtures, estimates)
+        spectra, mixtures = zip(*map(self._transform, waveforms), strict=True)
         analysed = []
-        for waveform, spectra_of_song, mean in zip(waveforms, spectra, estimates, strict=True):
+        for number, segments in enumerate(self._estimate(mixtures)):
+            mean = self._average(segments, ahead[number])
             n_frames = mean.shape[2] - self._tiling.n_ahead
-            masks = self._map(self._masks, [mean[..., block, :] for block in self._blocks(n_frames)])
+            blocks = [mean[..., block, :] for block in self._blocks(n_frames)]
             left_over = self._xp.asarray(mean[..., n_frames:, :], copy=True)
-            analysed.append((_Hops(waveform, spectra_of_song, masks), left_over))
+            hops = _Hops(waveforms[number], list(zip(blocks, spectra[number], strict=True)))
+            analysed.append((hops, left_over))
         return analysed
 
     def _transform(self, waveform: Array) -> tuple[list[Array], Array]:
@@ -210,91 +202,105 @@ class Engine:
         spectra = self._map(transform, [*of_hops, *self._blocks(n_frames, n_frames - n_ahead)])
         return spectra[: len(of_hops)], mixture
 
-    def _add_estimates(self, mixtures: Sequence[Array], estimates: Sequence[Array]) -> None:
-        """Have all segments estimated, and add them, weighted, to the mean estimate of each frame.
-
-        Args:
-            mixtures: magnitudes (channels, frames, F), of each song.
-            estimates: what is added to (stems, channels, frames, F), of each song.
-        """
-        T, hop = self._tiling.T, self._tiling.hop
+    def _estimate(self, mixtures: Sequence[Array]) -> Iterator[list[Array]]:
+        """The estimates (stems, channels, T, F) of all segments of each song's magnitudes (channels, frames, F)."""
+        T, n_ahead, hop = self._tiling.T, self._tiling.n_ahead, self._tiling.hop
+        starts = [self._tiling.starts((mixture.shape[1] - n_ahead) // hop) for mixture in mixtures]
         segments = [
-            (mixture[:, start : start + T, :], mean[..., start : start + T, :])
-            for mixture, mean in zip(mixtures, estimates, strict=True)
-            for start in self._tiling.starts((mixture.shape[1] - self._tiling.n_ahead) // hop)
+            mixture[:, start : start + T, :]
+            for mixture, of_song in zip(mixtures, starts, strict=True)
+            for start in of_song
         ]
+        estimates: list[Array] = []
         n_at_once = self._device.batching.segments
         for first in range(0, len(segments), n_at_once):
-            batch = segments[first : first + n_at_once]
-            estimated = self._backend.estimate(self._xp.stack([mixture for mixture, _ in batch]))
-            for number, (_, mean) in enumerate(batch):
+            batch = self._backend.estimate(self._xp.stack(segments[first : first + n_at_once]))
+            estimates += [batch[:, number, ...] for number in range(batch.shape[1])]
+        remaining = iter(estimates)
+        return (list(islice(remaining, len(of_song))) for of_song in starts)
 
-                def add(block: slice, mean: Array = mean, segment: Array = estimated[:, number, ...]) -> None:
-                    mean[..., block, :] += segment[..., block, :] * self._weights[block, :]
+    def _average(self, segments: Sequence[Array], carried: Array) -> Array:
+        """The weighted mean (stems, channels, frames, F) of the segments that cover each frame.
 
-                self._map(add, self._blocks(T))
+        Args:
+            segments: estimates (stems, channels, T, F), in the order of the tiling.
+            carried: the sum so far for the first frames, of the segments before: (stems, channels, frames, F).
+        """
+        tiling = self._tiling
+        if not tiling.n_ahead:  # no frame is covered twice
+            return self._xp.concat(segments, axis=2) if len(segments) > 1 else segments[0]
+        n_hops = len(segments) // len(tiling.offsets)
+        n_stems, n_channels, T, F = segments[0].shape
+        mean = self._zeros((n_stems, n_channels, n_hops * tiling.hop + tiling.n_ahead, F))
+        mean[..., : tiling.n_ahead, :] = carried
 
-    def _masks(self, estimates: Array) -> Array:
-        return soft_masks(estimates) if self._mwf else ratio_masks(estimates, self._configuration.separation_exponent)
+        def add(segment: Array, start: int, block: slice) -> None:
+            covered = slice(start + block.start, start + block.stop)
+            mean[..., covered, :] += segment[..., block, :] * self._weights[block, :]
+
+        for segment, start in zip(segments, tiling.starts(n_hops), strict=True):
+            self._map(partial(add, segment, start), self._blocks(T))
+        return mean
 
     def _synthesise(self, analysed: Sequence[_Hops], chunk: Chunk, ahead: Array) -> tuple[Array, Carry]:
         """A chunk's stems (stems, samples, channels) from its hops, and its carry."""
-        step = self._configuration.frame_step
+        length, step = self._configuration.frame_length, self._configuration.frame_step
         stem_spectra = partial(self._filter, self._spatial_model(analysed)) if self._mwf else self._mask
         stems, carried = [], chunk.carry.samples
         for hops in analysed:
-            n_frames = sum(spectra.shape[1] for spectra in hops.spectra)
-            total = self._zeros((*carried.shape[:-1], n_frames * step + carried.shape[-1]))
-            total[..., : carried.shape[-1]] = carried
-            waveforms = self._map(
-                lambda block: inverse_stft(stem_spectra(*block), step),
-                list(zip(hops.masks, hops.spectra, strict=True)),
-            )
-            for block, waveform in zip(self._blocks(n_frames), waveforms, strict=True):
-                start = block.start * step
-                total[..., start : start + waveform.shape[-1]] += waveform
-            stems.append(self._interleave(hops.waveform[:, : n_frames * step], total[..., : n_frames * step]))
-            carried = total[..., n_frames * step :]
+            waveforms = self._map(lambda block: inverse_stft(stem_spectra(*block), length, step), hops.blocks)
+            complete = []
+            for waveform in waveforms:  # (stems, channels, samples), which the one before is overlap-added to
+                waveform[..., : carried.shape[-1]] += carried
+                n_complete = waveform.shape[-1] - carried.shape[-1]
+                complete.append(waveform[..., :n_complete])
+                carried = waveform[..., n_complete:]
+            stems.append(self._interleave(hops.waveform, complete))
         samples = self._xp.concat(stems, axis=1) if len(stems) > 1 else stems[0]
         return samples, Carry(self._xp.asarray(carried, copy=True), ahead)
 
-    def _mask(self, masks: Array, spectra: Array) -> Array:
-        """The spectra (stems, channels, frames, bins) of the stems to be synthesised, by ratio masks."""
+    def _mask(self, estimates: Array, spectra: Array) -> Array:
+        """The spectra (stems, channels, frames, bins or F) of the stems to be synthesised, by ratio masks."""
+        masks = ratio_masks(estimates, self._configuration.separation_exponent)
         return apply_mask(masks[: self._n_synthesised, ...], spectra, self._configuration.mask_extension)
 
-    def _filter(self, model: SpatialModel, masks: Array, spectra: Array) -> Array:
-        """The same by the Wiener filter, which leaves the bins above F to the masks."""
-        F, stems = self._configuration.F, self._mask(masks, spectra)
+    def _filter(self, model: SpatialModel, estimates: Array, spectra: Array) -> Array:
+        """The same by the Wiener filter; above F, which it cannot reach, by soft masks."""
+        F, masks = self._configuration.F, soft_masks(estimates)
+        stems = apply_mask(masks[: self._n_synthesised, ...], spectra, self._configuration.mask_extension)
         stems[..., :F] = wiener_filter(masks, spectra[..., :F], model, self._n_synthesised)
         return stems
 
     def _spatial_model(self, analysed: Sequence[_Hops]) -> SpatialModel:
         """The Wiener filter's model of all the hops of a chunk."""
-        blocks = [block for hops in analysed for block in zip(hops.masks, hops.spectra, strict=True)]
-        F = self._configuration.F
-        moments = self._map(lambda block: second_moments(block[0], block[1][..., :F]), blocks)
+        F, blocks = self._configuration.F, [block for hops in analysed for block in hops.blocks]
+        moments = self._map(lambda block: second_moments(soft_masks(block[0]), block[1][..., :F]), blocks)
         return spatial_model(moments, as_norbert=self._exact)
 
-    def _interleave(self, mixture: Array, synthesised: Array) -> Array:
-        """All stems (stems, samples, channels), from those (stems, channels, samples) that are synthesised.
+    def _interleave(self, mixture: Array, synthesised: Sequence[Array]) -> Array:
+        """All stems (stems, samples, channels), from consecutive blocks of those that are synthesised.
 
         If the last one is not, it is what the others leave of the mixture.
+
+        Args:
+            mixture: (channels, samples), at least as many as the blocks have.
+            synthesised: of each block (stems, channels, samples).
         """
-        n_stems = synthesised.shape[0] + self._last_is_rest
-        stems = self._empty((n_stems, synthesised.shape[-1], synthesised.shape[1]))
-        step = self._configuration.frame_step
+        ends = list(accumulate((block.shape[-1] for block in synthesised), initial=0))
+        n_synthesised, n_channels, _ = synthesised[0].shape
+        stems = self._empty((n_synthesised + self._last_is_rest, ends[-1], n_channels))
 
-        def interleave(block: slice) -> None:
-            span = slice(block.start * step, block.stop * step)
-            of_span = self._xp.permute_dims(synthesised[..., span], (0, 2, 1))
-            stems[: synthesised.shape[0], span, :] = of_span
-            if self._last_is_rest:
-                rest = self._xp.permute_dims(mixture[:, span], (1, 0)) - of_span[0, ...]
-                for stem in range(1, synthesised.shape[0]):
-                    rest -= of_span[stem, ...]
-                stems[n_stems - 1, span, :] = rest
+        def interleave(number: int) -> None:
+            block, span = synthesised[number], slice(ends[number], ends[number + 1])
+            for channel in range(n_channels):  # one after the other: NumPy is slow along an axis as short as this
+                stems[:n_synthesised, span, channel] = block[:, channel, :]
+                if self._last_is_rest:
+                    rest = mixture[channel, span] - block[0, channel, :]
+                    for stem in range(1, n_synthesised):
+                        rest -= block[stem, channel, :]
+                    stems[n_synthesised, span, channel] = rest
 
-        self._map(interleave, self._blocks(synthesised.shape[-1] // step))
+        self._map(interleave, range(len(synthesised)))
         return stems
 
     def _blocks(self, stop: int, start: int = 0) -> list[slice]:

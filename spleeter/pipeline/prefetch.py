@@ -1,9 +1,13 @@
-"""An iterator worked ahead by a thread, so that decoding, computing and encoding overlap."""
+"""An iterator that a thread runs ahead of its consumer, so that decoding, computing and encoding overlap."""
+
+from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Generator, Iterable
 from typing import TypeAlias, TypeVar
+
+__all__ = ["prefetch"]
 
 Item = TypeVar("Item")
 
@@ -12,14 +16,14 @@ _Ahead: TypeAlias = queue.Queue[tuple[Item] | BaseException | None]
 
 
 def prefetch(source: Iterable[Item], depth: int = 2) -> Generator[Item]:
-    """Yield the items of `source`, which a thread works off up to `depth` items ahead.
+    """Yield the items of `source`, which a thread iterates over up to `depth` items ahead.
 
     An error in `source` is raised here, in its place. Closing this generator stops the thread and waits for it, and
     closes `source` if it is a generator: do so (`contextlib.closing`) before releasing what `source` reads from.
     """
     ahead: _Ahead[Item] = queue.Queue(depth)
     stopped = threading.Event()
-    worker = threading.Thread(target=_work_off, args=(source, ahead, stopped), daemon=True)
+    worker = threading.Thread(target=_fill, args=(source, ahead, stopped), daemon=True)
     worker.start()
     entry: tuple[Item] | BaseException | None = None
     try:
@@ -35,7 +39,7 @@ def prefetch(source: Iterable[Item], depth: int = 2) -> Generator[Item]:
             worker.join(0.05)
 
 
-def _work_off(source: Iterable[Item], ahead: _Ahead[Item], stopped: threading.Event) -> None:
+def _fill(source: Iterable[Item], ahead: _Ahead[Item], stopped: threading.Event) -> None:
     try:
         for item in source:
             ahead.put((item,))

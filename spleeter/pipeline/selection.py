@@ -1,4 +1,4 @@
-"""Which sounds are written for a song: stems, sums of stems, and what is left of the mixture."""
+"""Selection of a song's outputs: stems, mixes of stems, and the residual of the mixture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from spleeter.errors import OutputError
 from spleeter.types import Waveform
 from spleeter.utils.names import is_file_name_part
+
+__all__ = ["Selection"]
 
 
 @dataclass(frozen=True)

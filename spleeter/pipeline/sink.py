@@ -25,10 +25,10 @@ __all__ = ["StemFiles", "round_together"]
 
 
 def round_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:
-    """Round outputs (samples, channels) to steps of 2^(1-bits), each taking over what was lost by the one before.
+    """Round outputs (samples, channels) to steps of 2^(1-bits), and add the error of each to the next one.
 
-    So their sum is off by no more than half a step, however many they are, and each of them by no more than one
-    (and what float32 rounds).
+    So the error of their sum is at most half a step, however many they are, and that of each at most one step
+    (besides float32's own rounding).
     """
     full_scale = np.float32(2 ** (bits - 1))
     rounded, lost = {}, np.float32(0)

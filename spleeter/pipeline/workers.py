@@ -1,4 +1,6 @@
-"""One long-lived thread that works requests off; those that wait at the same time are taken together."""
+"""Threads that compute: one that processes the requests of many in batches, and a pool that maps over blocks."""
+
+from __future__ import annotations
 
 import threading
 import weakref
@@ -7,27 +9,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+__all__ = ["BatchWorker", "ThreadMap"]
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
 class BatchWorker(Generic[Request, Result]):
-    """Does `process` for whoever calls it, from any thread, in one thread, in the order of the calls.
+    """Processes requests from any thread in one long-lived thread; those that wait together, in a batch.
 
     The thread ends with this object.
 
     Args:
-        process: requests -> a result for each. If several fail together, each is tried alone.
+        process: a batch of requests -> a result for each. If a batch fails, each of its requests is tried alone.
         weigh: how much of the capacity a request takes.
-        capacity: the most that is taken together; a request that weighs more is taken alone.
+        capacity: of a batch; a request that weighs more is a batch of its own.
     """
 
     def __init__(
         self, process: Callable[[Sequence[Request]], Sequence[Result]], weigh: Callable[[Request], int], capacity: int
     ) -> None:
         self._entries: SimpleQueue[_Entry[Request, Result] | None] = SimpleQueue()
-        gather = _Gathering(self._entries, weigh, capacity)
-        thread = threading.Thread(target=_work_off, args=(gather, process), name="spleeter-compute", daemon=True)
+        batches = _BatchQueue(self._entries, weigh, capacity)
+        thread = threading.Thread(
+            target=_process_batches, args=(batches, process), name="spleeter-compute", daemon=True
+        )
         thread.start()
         weakref.finalize(self, _end, self._entries, thread)  # or when the interpreter ends
 
@@ -49,18 +55,18 @@ class _Entry(Generic[Request, Result]):
         self.future: Future[Result] = Future()
 
 
-class _Gathering(Generic[Request, Result]):
-    """Takes together what waits in a queue, up to a capacity."""
+class _BatchQueue(Generic[Request, Result]):
+    """Makes batches of the entries that wait in a queue, up to a capacity."""
 
     def __init__(
         self, entries: SimpleQueue[_Entry[Request, Result] | None], weigh: Callable[[Request], int], capacity: int
     ) -> None:
         self._entries, self._weigh, self._capacity = entries, weigh, capacity
         self._left_over: list[_Entry[Request, Result] | None] = []
-        """What was looked at and did not fit, if there is something."""
+        """The entry, if any, that was taken from the queue and did not fit into the last batch."""
 
-    def __call__(self) -> list[_Entry[Request, Result]]:
-        """Wait for at least one entry; none means the end."""
+    def get(self) -> list[_Entry[Request, Result]]:
+        """Wait for a batch; an empty one is the end."""
         batch: list[_Entry[Request, Result]] = []
         room = self._capacity
         entry = self._left_over.pop() if self._left_over else self._entries.get()
@@ -75,28 +81,24 @@ class _Gathering(Generic[Request, Result]):
         return batch
 
 
-def _end(entries: "SimpleQueue[_Entry[Request, Result] | None]", thread: threading.Thread) -> None:
-    """End the thread; it must not still be there when the interpreter goes, which would tear it out of its work."""
+def _end(entries: SimpleQueue[_Entry[Request, Result] | None], thread: threading.Thread) -> None:
+    """End the thread, and wait for it: one that still computes when the interpreter ends would crash it."""
     entries.put(None)
     if thread is not threading.current_thread():
         thread.join()
 
 
-def _work_off(gather: _Gathering[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
-    while _process(gather(), process):
-        pass
+def _process_batches(
+    batches: _BatchQueue[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]
+) -> None:
+    """Process each batch as a whole or, if that fails, each entry alone, until an empty batch ends it."""
+    while batch := batches.get():
+        if len(batch) == 1 or not _is_processed(batch, process):
+            while batch:
+                _process_alone(batch.pop(0), process)  # so that this frame, which an error holds, holds no entry
 
 
-def _process(batch: list[_Entry[Request, Result]], process: Callable[[Sequence[Request]], Sequence[Result]]) -> bool:
-    """Process a batch together or, if that fails, each entry alone. Returns whether there was any."""
-    was_any = bool(batch)
-    if len(batch) == 1 or not _done_together(batch, process):
-        while batch:
-            _do_alone(batch.pop(0), process)  # so that this frame, which an error holds too, holds no entry
-    return was_any
-
-
-def _done_together(
+def _is_processed(
     batch: list[_Entry[Request, Result]], process: Callable[[Sequence[Request]], Sequence[Result]]
 ) -> bool:
     try:
@@ -105,10 +107,11 @@ def _done_together(
         return False
     for entry, result in zip(batch, results, strict=True):
         entry.future.set_result(result)
+    batch.clear()  # or their memory would be held until the next batch
     return True
 
 
-def _do_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
+def _process_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
     try:
         (result,) = process([entry.request])
         entry.future.set_result(result)

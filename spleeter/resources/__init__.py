@@ -1,1 +1,1 @@
-"""The embedded configurations, one JSON file each: what `spleeter:NAME` names."""
+"""The embedded configurations, `spleeter:NAME`, as one JSON file each."""

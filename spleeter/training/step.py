@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from spleeter.backends.torch.convolution import channels_last
-from spleeter.backends.torch.training import for_training
+from spleeter.backends.torch.training import prepare_for_training
 from spleeter.configuration import Configuration
 from spleeter.data.batches import Batch
 from spleeter.errors import TrainingError
@@ -68,7 +68,7 @@ class Trainer:
         self.optimizer = build_optimizer(configuration.optimizer, trained, configuration.learning_rate)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
         # On a GPU, cuDNN has fast kernels for the network as it is.
-        self._prepared = for_training(self.network) if device.type == "cpu" else self.network
+        self._prepared = prepare_for_training(self.network) if device.type == "cpu" else self.network
         self._parallel = self._prepared if self.ranks.world_size == 1 else _distributed(self._prepared, device)
 
     def step(self, batch: Batch) -> list[float]:

@@ -12,9 +12,17 @@ import pytest
 
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.types import Waveform
+from spleeter.utils.logging import logger
 
 FfmpegDecode = Callable[[Path, int], Waveform]
 """Decodes a file (path, channels) with the program ffmpeg: an independent decoder."""
+
+
+@pytest.fixture(autouse=True)
+def _no_console_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings are not printed here, even after a test of the command has added its handler to the logger."""
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", True)
 
 
 @pytest.fixture

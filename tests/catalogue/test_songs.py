@@ -1,4 +1,4 @@
-"""Files and folders become songs, each once."""
+"""Files and folders stand for songs, each once."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_a_folder_means_the_sound_files_below_it_in_order(tmp_path: Path) -> None:
+def test_a_folder_stands_for_the_audio_files_below_it_in_order(tmp_path: Path) -> None:
     expected = [touch(tmp_path / name) for name in ("a/01.MP3", "a/02.flac", "b/c/song – 曲.m4a", "video.mkv")]
     for other in ("cover.jpg", "notes.txt", ".hidden.wav", ".trash/old.wav", "a/.part.wav"):
         touch(tmp_path / other)
@@ -31,7 +31,7 @@ def test_a_folder_means_the_sound_files_below_it_in_order(tmp_path: Path) -> Non
     assert failures == []
 
 
-def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+def test_a_named_file_may_have_any_extension(tmp_path: Path) -> None:
     song = touch(tmp_path / "recording.bin")
     assert find_songs([song]) == ([song], [])
 
@@ -43,17 +43,17 @@ def test_a_song_named_twice_is_one_song(tmp_path: Path) -> None:
     assert find_songs([song, again, tmp_path]) == ([song], [])
 
 
-def test_what_is_not_there_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_missing_inputs_are_reported_and_the_others_kept(tmp_path: Path) -> None:
     song = touch(tmp_path / "a.wav")
     found, failures = find_songs([tmp_path / "missing.wav", song])
     assert found == [song]
     assert [failure.reason for failure in failures] == [f"{tmp_path / 'missing.wav'}: No such file or directory"]
 
 
-def test_a_folder_without_songs_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_songs_is_reported(tmp_path: Path) -> None:
     found, failures = find_songs([tmp_path])
     assert found == []
-    assert [failure.reason for failure in failures] == [f"{tmp_path}: no sound files in this folder"]
+    assert [failure.reason for failure in failures] == [f"{tmp_path}: no audio files in this folder"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
@@ -63,7 +63,7 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert find_songs([tmp_path]) == ([song], [])
 
 
-def test_the_folder_of_the_stems_is_left_out(tmp_path: Path) -> None:
+def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
     song = touch(tmp_path / "a.wav")
     touch(tmp_path / "stems" / "a" / "vocals.wav")
     assert find_songs([tmp_path], tmp_path / "stems") == ([song], [])

@@ -1,4 +1,4 @@
-"""`spleeter evaluate` as a person or a script uses it: what is written, what is said, and the exit code."""
+"""`spleeter evaluate` as a user or a script calls it: files, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ REPORT = {"scores-test.csv", "scores-test.md", "scores-test.png"}
 TRACKS = ("Kéa – 1", "Kéa – 2")
 
 
-def test_tracks_are_scored_and_the_second_run_adds_a_line(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+def test_tracks_are_scored_and_a_second_method_adds_rows(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
     arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out)
     first = run(*arguments)
     assert (first.returncode, first.stderr) == (0, "")
@@ -101,13 +101,15 @@ def test_tracks_are_scored_and_the_second_run_adds_a_line(run: Run, tiny_model: 
     assert first.stdout.splitlines()[1].split()[2:] == lines[1].split()[2:]
 
 
-def test_a_third_run_has_nothing_to_do_and_says_the_same(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+def test_a_repeated_run_skips_every_track_and_prints_the_same(
+    run: Run, tiny_model: Path, songs: Path, out: Path
+) -> None:
     arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
     assert run(*arguments) == run(*arguments)
 
 
 def test_a_broken_track_fails_alone(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
-    (songs / "test" / TRACKS[0] / "mixture.wav").write_bytes(b"no sound")
+    (songs / "test" / TRACKS[0] / "mixture.wav").write_bytes(b"no audio")
     result = run("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
     assert result.returncode == 1
     assert "mixture.wav" in result.stderr
@@ -115,7 +117,7 @@ def test_a_broken_track_fails_alone(run: Run, tiny_model: Path, songs: Path, out
     assert names(out) == metrics("tiny", TRACKS[1]) | REPORT
 
 
-def test_a_warning_is_given_once(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+def test_a_warning_is_printed_once(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
     broken = out / "metrics" / "other" / "test" / "broken.json"
     broken.parent.mkdir(parents=True)
     broken.touch()
@@ -124,7 +126,9 @@ def test_a_warning_is_given_once(run: Run, tiny_model: Path, songs: Path, out: P
     assert result.stderr.count("broken.json") == 1
 
 
-def test_a_method_has_the_whole_name_of_its_model(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
+def test_the_name_of_a_method_has_the_whole_name_of_its_model(
+    run: Run, tiny_model: Path, songs: Path, out: Path
+) -> None:
     folder, file = out.with_name("tiny.v2"), out.with_name("my.model.json")
     shutil.copytree(tiny_model, folder)
     file.write_text(Configuration.load(folder).to_json(), encoding="utf-8")
@@ -134,7 +138,7 @@ def test_a_method_has_the_whole_name_of_its_model(run: Run, tiny_model: Path, so
 
 
 def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
-    for arguments, said in [
+    for arguments, message in [
         (("--mus_dir", songs / "nowhere"), "there is no folder"),
         (("--mus_dir", songs, "--subset", "train"), "no tracks with stems"),
         (("--mus_dir", songs, "-p", "spleeter:9stems"), "9stems"),
@@ -144,7 +148,7 @@ def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None
     ]:
         result = run("-p", tiny_model, "-o", out, *arguments)
         assert (result.returncode, result.stdout) == (2, "")
-        assert said in result.stderr
+        assert message in result.stderr
     assert not out.exists()
 
 
@@ -156,7 +160,7 @@ def test_help_names_the_options(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("step", "n_kept"), [("load_track", 0), ("score", 1)])
-def test_a_signal_is_heard_while_the_last_track_is_read_or_scored(
+def test_a_signal_while_the_last_track_is_read_or_scored_ends_the_run(
     run: Run, tiny_model: Path, songs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, step: str, n_kept: int
 ) -> None:
     shutil.rmtree(songs / "test" / TRACKS[1])
@@ -173,8 +177,10 @@ def test_a_signal_is_heard_while_the_last_track_is_read_or_scored(
     assert names(out) == metrics("tiny", *TRACKS[:n_kept])
 
 
-def test_interrupted_it_keeps_what_is_whole_and_goes_on(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
-    tracks = [*TRACKS, "more 1", "more 2", "more 3"]  # enough of them that it is in the midst of it
+def test_an_interrupted_run_keeps_finished_scores_and_resumes(
+    run: Run, tiny_model: Path, songs: Path, out: Path
+) -> None:
+    tracks = [*TRACKS, "more 1", "more 2", "more 3"]  # enough that the signal arrives before the last
     for track in tracks[2:]:
         shutil.copytree(songs / "test" / TRACKS[0], songs / "test" / track)
     arguments = ["--mus_dir", str(songs), "-p", str(tiny_model), "-o", str(out), "--no-audio"]

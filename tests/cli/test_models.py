@@ -1,4 +1,4 @@
-"""`spleeter models`: what it prints, its exit codes, and what it does to the folders."""
+"""`spleeter models`: output, exit codes and folders."""
 
 import logging
 import subprocess
@@ -16,10 +16,10 @@ from spleeter.cli.models import app
 from spleeter.configuration import Configuration
 from spleeter.errors import DownloadError, ModelError, SpleeterError
 from spleeter.model.provider import released
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import damages
+from spleeter.model.provider.manifest import differences
 from spleeter.utils.logging import logger
 from tests.model.provider.models import archive, checkpoint_files, sha256, write_files
 from tests.model.provider.server import ReleaseHost, release_host
@@ -45,7 +45,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def host(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseHost]:
     """The release host: its 2stems and 4stems are small, and it is asked without pauses."""
     monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(ARCHIVE), "4stems": sha256(ARCHIVE)})
-    monkeypatch.setattr(GithubModelProvider, "patience", Patience(sleep=lambda seconds: None))
+    monkeypatch.setattr(GithubModelProvider, "retry_policy", RetryPolicy(sleep=lambda seconds: None))
     with release_host() as running:
         base = "/deezer/spleeter/releases/download/v1.4.0"
         running.files = {f"{base}/{name}.tar.gz": ARCHIVE for name in ("2stems", "4stems")}
@@ -77,7 +77,7 @@ def test_importing_it_loads_nothing_heavy(monkeypatch: pytest.MonkeyPatch) -> No
     assert not {"torch", "numpy", "pydantic", "httpx2", "filelock", "rich.table", "rich.progress"} & set(loaded)
 
 
-def test_list_names_all_models_and_how_they_are(place: Path) -> None:
+def test_list_names_all_models_and_their_states(place: Path) -> None:
     run("download", "2stems")
     write_files(place / "4stems", {"checkpoint": b"torn"})
     write_files(place / "mine", FILES)
@@ -124,13 +124,13 @@ def test_download_by_force_repairs(host: ReleaseHost, place: Path) -> None:
     run("download", "2stems")
     (place / "2stems" / "model.data-00000-of-00001").write_bytes(bytes(len(FILES["model.data-00000-of-00001"])))
     run("download", "2stems")
-    assert damages(place / "2stems", {}) != []
+    assert differences(place / "2stems", {}) != []
     run("download", "--force", "2stems")
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     assert len(host.requests) == 2
 
 
-def test_download_of_what_is_not_there(host: ReleaseHost) -> None:
+def test_download_of_a_model_that_does_not_exist(host: ReleaseHost) -> None:
     with pytest.raises(ModelError, match="has no model 'nope', only 2stems, 4stems"):
         run("download", "nope")
     host.files.clear()
@@ -139,7 +139,7 @@ def test_download_of_what_is_not_there(host: ReleaseHost) -> None:
     assert run("download").exit_code == 2
 
 
-def test_verify_passes_what_was_downloaded(place: Path) -> None:
+def test_verify_passes_downloaded_models(place: Path) -> None:
     assert run("verify").stdout == "no model has been downloaded yet\n"
     run("download", "2stems", "4stems")
     write_files(place / "mine", FILES)
@@ -148,13 +148,13 @@ def test_verify_passes_what_was_downloaded(place: Path) -> None:
     assert result.stdout.splitlines() == [
         "2stems: verified",
         "4stems: verified",
-        "mine: unverified: nothing tells what its files should be",
+        "mine: unverified: no checksums are known for its files",
     ]
 
 
 @pytest.mark.parametrize("name", ["model.data-00000-of-00001", "model.index", "checkpoint", "manifest.json"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_verify_fails_what_is_damaged_and_names_the_repair(place: Path, name: str, share: float) -> None:
+def test_verify_fails_damaged_models_and_names_the_repair(place: Path, name: str, share: float) -> None:
     run("download", "2stems", "4stems")
     file = place / "2stems" / name
     file.write_bytes(bytes(int(share * file.stat().st_size)))
@@ -169,9 +169,7 @@ def test_verify_fails_what_is_damaged_and_names_the_repair(place: Path, name: st
     assert run("verify", "2stems").exit_code == 0
 
 
-def test_verify_a_model_without_a_manifest_by_the_sums_that_are_known(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_a_model_without_a_manifest_by_known_checksums(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sums = {"model.index": sha256(FILES["model.index"])}
     monkeypatch.setattr(released, "FILE_SHA256", {"2stems": sums})
     write_files(place / "2stems", FILES)
@@ -180,7 +178,7 @@ def test_verify_a_model_without_a_manifest_by_the_sums_that_are_known(
     assert run("verify", "2stems").stdout.startswith("2stems: unverified")
 
 
-def test_verify_a_model_that_is_not_there() -> None:
+def test_verify_a_model_that_is_not_downloaded() -> None:
     result = run("verify", "2stems")
     assert (result.exit_code, result.stdout) == (1, "2stems: not downloaded\n")
 
@@ -226,12 +224,12 @@ def test_convert_needs_a_configuration(tmp_path: Path) -> None:
         run("convert", GOLDEN / "softmax-unet-2stems-average", tmp_path / "converted")
 
 
-def test_convert_a_folder_takes_its_own_configuration(tmp_path: Path, tiny_model: Path) -> None:
+def test_convert_uses_the_configuration_in_the_folder(tmp_path: Path, tiny_model: Path) -> None:
     run("convert", tiny_model, tmp_path / "converted")
     assert_converted(tiny_model, Configuration.load(tiny_model), tmp_path / "converted")
 
 
-def test_convert_what_is_no_model(tmp_path: Path) -> None:
+def test_convert_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no such folder"):
         run("convert", tmp_path / "absent", tmp_path / "converted", "-p", "spleeter:2stems")
     with pytest.raises(ModelError, match="neither"):
@@ -239,7 +237,7 @@ def test_convert_what_is_no_model(tmp_path: Path) -> None:
     assert not (tmp_path / "converted").exists()
 
 
-def test_messages_are_silent_about_details_unless_asked() -> None:
+def test_debug_messages_are_shown_with_verbose_only() -> None:
     run("list")
     assert logger.level == logging.INFO
     run("--verbose", "list")

@@ -1,4 +1,4 @@
-"""`spleeter separate` as a person or a script uses it: what is written, what is said, and the exit code."""
+"""`spleeter separate` as a user or a script calls it: files, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import soundfile
 
 from spleeter import __version__
 from spleeter.__main__ import entrypoint
+from spleeter.cli.console import console
 from spleeter.types import Waveform
 from tests.conftest import synthetic_music
 
@@ -44,6 +45,7 @@ def command(*arguments: object) -> list[str]:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Result]]:
     """Runs the command's entry point in this process, which spares every test the import of torch."""
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    console.cache_clear()
 
     def run_here(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["spleeter", *map(str, arguments)])
@@ -53,6 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     yield run_here
     signal.signal(signal.SIGTERM, on_sigterm)
+    console.cache_clear()
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_version_and_help(run: Run) -> None:
         assert option in usage.stdout
 
 
-def test_a_song_becomes_stems_and_nothing_is_said(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+def test_a_song_becomes_stems_and_nothing_is_printed(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     result = run("separate", "-p", tiny_model, "-o", out, song)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert names(out) == {f"song/{stem}" for stem in STEMS}
@@ -95,7 +98,7 @@ def test_every_option_of_the_original(run: Run, tiny_model: Path, song: Path, ou
     assert all(soundfile.info(file).frames == round(1.5 * 44100) for file in files)
 
 
-def test_the_old_input_option_says_what_to_do_instead(run: Run, song: Path) -> None:
+def test_the_old_input_option_names_the_replacement(run: Run, song: Path) -> None:
     for arguments in ((song,), (song, song)):
         result = run("separate", "-i", *arguments)
         assert result.returncode == 20
@@ -116,7 +119,7 @@ def test_stems_mixes_and_residual(run: Run, tiny_model: Path, song: Path, out: P
     np.testing.assert_allclose(total, soundfile.read(song)[0], atol=1e-6)
 
 
-def test_folders_and_skipping_what_is_there(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+def test_folders_and_skipping_existing_outputs(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     album = song.parent / "album"
     album.mkdir()
     for name in ("a.wav", "b.wav", "notes.txt"):
@@ -144,7 +147,7 @@ def test_odd_names(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
 
 def test_a_failing_song_fails_alone(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     broken = song.parent / "broken.wav"
-    broken.write_bytes(b"no sound at all")
+    broken.write_bytes(b"no audio at all")
     result = run("separate", "-p", tiny_model, "-o", out, broken, song.parent / "missing.mp3", song)
     assert result.returncode == 1
     assert names(out) == {f"song/{stem}" for stem in STEMS}
@@ -204,7 +207,7 @@ def test_two_songs_that_would_write_one_path_are_refused_before_any_work(
     assert not out.exists()
 
 
-def test_clipping_is_said(run: Run, tiny_model: Path, tmp_path: Path, out: Path) -> None:
+def test_clipping_is_reported(run: Run, tiny_model: Path, tmp_path: Path, out: Path) -> None:
     loud = 3 * synthetic_music(44100)
     soundfile.write(tmp_path / "loud.wav", loud, 44100, subtype="FLOAT")
     result = run("separate", "-p", tiny_model, "-o", out, tmp_path / "loud.wav", "--mix", "all=vocals+drums+other")
@@ -246,11 +249,11 @@ def test_an_interruption_leaves_nothing(
     deadline = time.monotonic() + 60
     while not names(out) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert names(out), "the files in the making are there"
+    assert names(out), "there are unfinished files to clean up"
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in messages
     assert not out.exists()
 
 
@@ -306,7 +309,9 @@ def test_the_process_ends_as_it_should_wherever_its_output_goes(redirection: str
         ("--overlap", "0.3", "--shifts", "2"), ("--bandwidth", "11k"), ("--bandwidth", "full", "-q", "fast", "--mwf"),
     ],
 )  # fmt: skip
-def test_how_the_stems_are_to_sound(run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str]) -> None:
+def test_options_of_a_separation_change_the_stems(
+    run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str]
+) -> None:
     result = run("separate", "-p", tiny_model, "-o", out, *options, song)
     assert (result.returncode, result.stderr) == (0, "")
     assert names(out) == {f"song/{stem}" for stem in STEMS}
@@ -318,19 +323,18 @@ def test_how_the_stems_are_to_sound(run: Run, tiny_model: Path, song: Path, out:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            ("--exact", "-q", "best"),
-            "--exact goes without --quality, --overlap, --shifts, --bandwidth and --precision",
-        ),
-        (("--exact", "--precision", "bfloat16"), "--exact goes without"),
-        (("--exact", "--bandwidth", "full"), "--exact goes without"),
+        (("--exact", "-q", "best"), "leave out quality (overlap, shifts), bandwidth and precision"),
+        (("--exact", "--overlap", "0.5"), "leave out quality"),
+        (("--exact", "--shifts", "1"), "leave out quality"),
+        (("--exact", "--precision", "bfloat16"), "leave out quality"),
+        (("--exact", "--bandwidth", "full"), "leave out quality"),
         (("-q", "better"), "'better' is not one of 'fast', 'balanced', 'best'"),
         (("--bandwidth", "12k"), "'12k' is not one of '11k', '16k', 'full'"),
         (("--overlap", "1"), "overlap 1 is out of range: choose 0 to 0.9"),
         (("--shifts", "0"), "shifts 0 is out of range: choose a whole number from 1 to 64"),
     ],
 )
-def test_sounds_that_cannot_be(
+def test_options_that_contradict_each_other_or_are_out_of_range(
     run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str], message: str
 ) -> None:
     result = run("separate", "-p", tiny_model, "-o", out, *options, song)
@@ -339,7 +343,7 @@ def test_sounds_that_cannot_be(
     assert not out.exists()
 
 
-def test_plot_draws_a_picture_for_each_song(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+def test_plot_writes_an_image_for_each_song(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     assert run("separate", "--plot", "-p", tiny_model, "-o", out, song).returncode == 0
     assert names(out) == {f"song/{name}" for name in (*STEMS, "spectrograms.png")}
     (out / "song" / "spectrograms.png").unlink()
@@ -347,7 +351,7 @@ def test_plot_draws_a_picture_for_each_song(run: Run, tiny_model: Path, song: Pa
     assert names(out) == {f"song/{name}" for name in (*STEMS, "spectrograms.png")}
 
 
-def test_plot_without_matplotlib_says_so_before_any_work(
+def test_plot_without_matplotlib_is_refused_before_any_work(
     run: Run, tiny_model: Path, song: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spleeter.plotting.png.find_spec", lambda name: None)
@@ -355,3 +359,18 @@ def test_plot_without_matplotlib_says_so_before_any_work(
     assert result.returncode == 2
     assert "pip install 'spleeter[plot]'" in result.stderr
     assert not out.exists()
+
+
+def test_progress_bars_and_summary_on_a_terminal(
+    run: Run, tiny_model: Path, song: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
+    console.cache_clear()
+    twin = shutil.copy(song, song.with_name("twin.wav"))
+    result = run("separate", "-p", tiny_model, "-o", out, song, twin)
+    assert result.returncode == 0, result.stderr
+    assert f"{tiny_model} on " in result.stderr
+    assert "2 songs" in result.stderr
+    assert f"2 songs separated into {out}" in result.stderr
+    again = run("separate", "-p", tiny_model, "-o", out, "--skip-existing", song, twin)
+    assert f"0 songs separated into {out}, 2 already there" in again.stderr

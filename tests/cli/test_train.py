@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from spleeter.cli.console import console
 from spleeter.cli.main import app
 from spleeter.training.monitoring.history import read_history
 from tests.data.songs import SMALL, write_songs
@@ -51,16 +53,26 @@ def test_train_evaluate_separate(config: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "vocals" / "accompaniment.wav").exists()
 
 
-def test_going_on_and_being_done(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_resuming_and_being_done(config: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert run("train", "-p", config).exit_code == 0
     result = run("train", "-p", config)
     assert result.exit_code == 0
-    assert "is at step 6 already: raise train_max_steps to go on" in result.stderr
+    assert "is at step 6 already: raise train_max_steps to train on" in result.stderr
     result = run("train", "-p", changed(config, train_max_steps=8, learning_rate=0.001))
     assert result.exit_code == 0
     assert "going on with learning_rate = 0.001, which was 0.01 before" in result.stderr
     assert "training on from step 6 to step 8" in result.stderr
     assert "trained for 8 steps" in result.stdout
+
+
+def test_progress_bars_on_a_terminal(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
+    console.cache_clear()
+    result = run("train", "-p", config)
+    console.cache_clear()
+    assert result.exit_code == 0, result.output
+    assert re.search(r"6/6.*loss [0-9.]+, [0-9.]+ \w+/\w+, data wait", result.stderr)
+    assert f"try it: spleeter separate -p {config.parent / 'model'} SONG" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -91,7 +103,7 @@ def test_wrong_usage_is_one_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_so(number: signal.Signals, config: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_and_is_reported(number: signal.Signals, config: Path, tmp_path: Path) -> None:
     changed(config, train_max_steps=1_000_000, save_checkpoints_steps=500_000)
     process = subprocess.Popen(
         [sys.executable, "-m", "spleeter", "train", "-p", str(config)],
@@ -127,7 +139,7 @@ def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
     assert run("dataset", "check", "-p", config, train, validation).exit_code == 0
     again = run("dataset", "make", tmp_path / "train", "-p", config, "-o", train)
     assert again.exit_code == 2
-    assert "exists: give another name, or --force" in again.stderr
+    assert "exists: choose another name, or overwrite it with --force" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Configurations: each rule, each way in, the way back out, and that nothing can change."""
+"""Configurations: each rule and its message, each source, round trips, and immutability."""
 
 import copy
 import json
@@ -25,7 +25,7 @@ from spleeter.errors import ConfigurationError, SpleeterError
 ROOT = Path(__file__).parents[2]
 MINIMAL: dict[str, Any] = {"model_dir": "some_model"}
 
-# The values of the original package, version 2.4.2: what all seven share, then what each has of its own.
+# The values of the original package, version 2.4.2: those shared by all seven, then those of each.
 SHARED: dict[str, Any] = {
     "mix_name": "mix",
     "sample_rate": 44100,
@@ -173,7 +173,7 @@ def test_embedded_names_are_not_paths(name: str) -> None:
     assert "no embedded configuration" in message_of(f"spleeter:{name}")
 
 
-# Rules: a bad value of each, and the message
+# Rules: a value that breaks each, and the message
 
 
 RULES: list[tuple[str, Any, str]] = [
@@ -284,8 +284,9 @@ def test_lstm_units_are_positive(units: Any) -> None:
     assert "the given mapping: model.params.lstm_units = " in message_of(values)
 
 
-def test_both_unets_are_held_to_the_rules() -> None:
-    for name in ("unet.unet", "unet.softmax_unet"):
+@pytest.mark.parametrize("folder", ["", "spleeter.model.functions."])
+def test_both_unets_are_held_to_the_rules(folder: str) -> None:
+    for name in (f"{folder}unet.unet", f"{folder}unet.softmax_unet"):
         assert "F = 1000 " in message_of({**MINIMAL, "model": {"type": name}, "F": 1000})
         params = {"conv_activation": "elu"}
         assert "'elu'" in message_of({**MINIMAL, "model": {"type": name, "params": params}})
@@ -341,13 +342,13 @@ def test_long_values_are_cut_in_messages() -> None:
     assert len(message_of({**MINIMAL, "T": "x\n" * 10_000})) < 200
 
 
-def test_the_constructor_keeps_the_same_rules() -> None:
+def test_the_constructor_checks_the_same_rules() -> None:
     with pytest.raises(ConfigurationError, match=r"^the given values: T = 500 must be a power of two$"):
         Configuration(model_dir="m", T=500)
     assert Configuration(**MINIMAL) == Configuration.load(MINIMAL)
 
 
-# What is converted, and what is left alone
+# Conversions
 
 
 def test_equal_numbers_are_accepted_and_get_the_right_type() -> None:
@@ -545,26 +546,18 @@ def test_json_beyond_the_parser(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("descriptor", [None, 3, b"spleeter:2stems", ["T"], {1: 2}])
-def test_what_is_no_descriptor(descriptor: Any) -> None:
+def test_other_objects_are_no_descriptors(descriptor: Any) -> None:
     assert "cannot load a configuration from" in message_of(descriptor)
 
 
 def test_errors_are_spleeter_errors_and_value_errors() -> None:
-    with pytest.raises(SpleeterError):
-        Configuration.load({})
-    with pytest.raises(ValueError, match="model_dir is missing"):
-        Configuration.load({})
+    for kind in (SpleeterError, ValueError):
+        with pytest.raises(kind, match="model_dir is missing"):
+            Configuration.load({})
 
 
-def golden_files() -> list[Path]:
-    return sorted((ROOT.parent / "shared" / "golden").glob("*/config.json"))
-
-
-def test_golden_configurations_load(caplog: pytest.LogCaptureFixture) -> None:
-    files = golden_files()
-    if not files:
-        pytest.skip("no golden cases beside the repository (../shared/golden)")
-    for file in files:
+def test_configurations_of_the_golden_cases_load(caplog: pytest.LogCaptureFixture) -> None:
+    for file in sorted((ROOT / "tests" / "golden").glob("*/config.json")):
         written = json.loads(file.read_text(encoding="utf-8"))
         configuration = Configuration.load(file)
         assert Path(configuration.model_dir) == (file.parent / written["model_dir"]).resolve()
@@ -573,7 +566,7 @@ def test_golden_configurations_load(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
 
 
-# Out again
+# Round trips
 
 
 NAME_CHARACTERS = st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"])
@@ -678,7 +671,14 @@ def test_n_bins() -> None:
     assert Configuration.load(MINIMAL).n_bins == len(np.fft.rfft(np.zeros(4096)))
 
 
-# Frozen
+def test_a_segment_is_as_long_as_its_frames() -> None:
+    configuration = Configuration.load(MINIMAL)
+    samples = np.zeros(configuration.segment_samples)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, configuration.frame_length)
+    assert len(windows[:: configuration.frame_step]) == configuration.T
+
+
+# Immutability
 
 
 @pytest.mark.parametrize("key", Configuration.load(MINIMAL).to_dict())

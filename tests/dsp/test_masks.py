@@ -49,11 +49,9 @@ def test_the_band_below_f_is_masked_bin_by_bin(array: ToArray, extension: str) -
     np.testing.assert_allclose(masked[..., :8], mask * spectra()[..., :8], rtol=1e-6)
 
 
-def test_zeros_remove_the_band_above_f(array: ToArray) -> None:
+def test_zeros_leave_out_the_band_above_f(array: ToArray) -> None:
     (mask,) = magnitudes(1)
-    masked = np.asarray(apply_mask(array(mask), array(spectra()), "zeros"))
-    assert masked.shape == spectra().shape
-    assert not masked[..., 8:].any()
+    assert apply_mask(array(mask), array(spectra()), "zeros").shape == (2, 4, 8)
 
 
 def test_average_masks_the_band_above_f_by_the_mean_of_the_frame(array: ToArray) -> None:

@@ -43,11 +43,18 @@ def test_magnitudes_are_absolute_values(array: ToArray) -> None:
 @pytest.mark.parametrize(("frame_length", "frame_step"), [(4096, 1024), (512, 128), (256, 32), (768, 256)])
 def test_inverse_reconstructs_where_all_frames_overlap(array: ToArray, frame_length: int, frame_step: int) -> None:
     waveform = noise(2, chunk_length(12, frame_length, frame_step))
-    samples = np.asarray(inverse_stft(stft(array(waveform), frame_length, frame_step), frame_step))
+    samples = np.asarray(inverse_stft(stft(array(waveform), frame_length, frame_step), frame_length, frame_step))
     assert samples.dtype == np.float32
     assert samples.shape == waveform.shape
     inner = slice(frame_length - frame_step, 12 * frame_step)
     np.testing.assert_allclose(samples[:, inner], waveform[:, inner], rtol=0, atol=1e-5)
+
+
+def test_bins_that_are_left_out_are_zero(array: ToArray) -> None:
+    spectra = spectra_of_noise(5, 33)
+    spectra[..., 20:] = 0
+    short, full = (np.asarray(inverse_stft(array(given.copy()), 64, 16)) for given in (spectra[..., :20], spectra))
+    assert np.array_equal(short, full)
 
 
 @settings(max_examples=30, deadline=None)
@@ -57,9 +64,9 @@ def test_overlap_added_blocks_of_frames_equal_the_whole(sizes: list[int], seed: 
     spectra = spectra_of_noise(int(edges[-1]), 33, seed)
     total = np.zeros((2, chunk_length(spectra.shape[1], 64, 16)), np.float32)
     for start, stop in pairwise(edges):
-        block = inverse_stft(spectra[:, start:stop], 16)
+        block = inverse_stft(spectra[:, start:stop], 64, 16)
         total[:, 16 * start : 16 * start + block.shape[-1]] += block
-    np.testing.assert_allclose(total, inverse_stft(spectra, 16), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(total, inverse_stft(spectra, 64, 16), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 15, 16, 17, 64, 1000])
@@ -72,6 +79,6 @@ def test_inputs_are_not_changed(array: ToArray) -> None:
     waveform, spectra = noise(2, 256), spectra_of_noise(13, 33)
     given_waveform, given_spectra = array(waveform.copy()), array(spectra.copy())
     stft(given_waveform, 64, 16)
-    inverse_stft(given_spectra, 16)
+    inverse_stft(given_spectra, 64, 16)
     assert np.array_equal(np.asarray(given_waveform), waveform)
     assert np.array_equal(np.asarray(given_spectra), spectra)

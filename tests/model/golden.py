@@ -9,7 +9,7 @@ CASES = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
 
 
 def magnitudes(T: int, F: int) -> np.ndarray:
-    """What the networks were given: float32 (batch, channels, T, F)."""
+    """Inputs of the networks: float32 (batch, channels, T, F)."""
     array: np.ndarray = np.load(GOLDEN / "magnitudes.npy")[:, :, :T, :F]
     return array
 

@@ -30,7 +30,7 @@ MB = 1 << 20
 
 
 class Shares:
-    """A backend that gives every stem the same share, without a copy for each."""
+    """A backend that gives every stem the same share."""
 
     name, n_threads = "shares", 1
 
@@ -38,7 +38,7 @@ class Shares:
         self.device, self._n_stems = HostDevice(), n_stems
 
     def estimate(self, magnitudes: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(magnitudes, (self._n_stems, *magnitudes.shape))
+        return np.stack([magnitudes] * self._n_stems)
 
 
 @dataclass
@@ -117,4 +117,5 @@ def test_memory_is_what_is_held_and_the_temporaries_of_a_block(
     quality = Quality.preset(preset)
     cost = cost_of_a_hop(monkeypatch, quality, n_stems, mask_extension="average")
     held = held_mb(n_stems, n_stems - 1, Tiling.of(T, quality.overlap).hop)
+    print(cost, held)
     assert cost.peak_mb < held + 3

@@ -213,7 +213,7 @@ def test_no_click_where_segments_meet_even_if_they_contradict_each_other(tiling:
 def level_steps(stem: np.ndarray) -> np.ndarray:
     """Changes of level in dB, from one frame's length to the next."""
     power = np.mean(np.square(stem[: len(stem) // LENGTH * LENGTH].reshape(-1, LENGTH)), axis=-1)
-    return np.abs(np.diff(10 * np.log10(power)))
+    return np.asarray(np.abs(np.diff(10 * np.log10(power))))
 
 
 def test_overlap_crossfades_the_steps_in_level_between_segments() -> None:

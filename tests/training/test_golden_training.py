@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from spleeter.backends.torch.training import for_training
+from spleeter.backends.torch.training import prepare_for_training
 from spleeter.backends.torch.weights import load_network
 from spleeter.configuration import Configuration
 from spleeter.model.tensorflow.names import sources
@@ -19,7 +19,7 @@ from spleeter.training.optimizers import build_optimizer
 
 @pytest.mark.parametrize(
     ("form", "tolerance"),
-    [(lambda network: network, 5e-6), (for_training, 1e-5)],
+    [(lambda network: network, 5e-6), (prepare_for_training, 1e-5)],
     ids=["as written", "as trained"],
 )
 def test_losses_and_weights_are_the_originals(

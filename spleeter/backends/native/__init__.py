@@ -1,1 +1,1 @@
-"""What is compiled: arithmetic that torch has no operator for. Where it is missing, the package works without it."""
+"""Convolutions in C for processors with AMX, compiled when the package is installed; nothing depends on them."""

@@ -1,12 +1,17 @@
-/* Convolutions, and their kernels.
+/* Convolutions on AMX as implicit GEMMs, and the packing of their kernels.
 
-A convolution is a sum of steps. In a step, what lies at one place beside each of 16 neighbouring positions, 32
-consecutive numbers of a row of pixels, is multiplied by 32 × 16 factors of the kernel. A transposed convolution that
-doubles is four convolutions (phases), one for the even or odd rows and columns each. The input is worked on in strips
-of rows, which are padded and taken apart into a buffer that stays in the processor's own cache; on the way there each
-channel may be scaled, shifted and activated.
+    M  output positions, 16 neighbours in a row to a tile
+    N  output channels, 16 to a tile
+    K  kernel taps × input channels, in blocks of 32 (implicit_gemm.py lists them)
 
-Tensors are (batch, height, width, channels), in float32. Channels are counted in sixteens. */
+A position is an output pixel or, of a transposed convolution with stride s, a square of s × s pixels. Each pixel of
+the square is a phase, a convolution of its own with the taps that reach it. The im2col matrix is never written out:
+the input is processed in strips of rows, which are padded and split into bfloat16 components in a buffer that stays
+in the L2 cache, and a tile of A is loaded from there, 32 consecutive values of a row of pixels for each of 16
+positions. On the way into the strip, a prologue may scale, shift and activate each channel; the epilogue adds the
+bias and activates the output.
+
+Tensors are float32 (batch, height, width, channels); channel counts are multiples of 16. */
 
 #include <omp.h>
 #include <stdlib.h>
@@ -15,122 +20,123 @@ Tensors are (batch, height, width, channels), in float32. Channels are counted i
 #include <unistd.h>
 
 #include "activation.h"
-#include "split.h"
+#include "amx.h"
 
 enum {
-    GROUP = 4,             /* tiles of positions for which a tile of the kernel is loaded once */
-    STRIP_BYTES = 1 << 19, /* of a strip's buffer */
-    APART = 64,            /* from so many channels on, a line of the cache lies between two pixels: */
-    GAP = 32,              /* without it, they would all be kept in the same few places of the cache */
+    M_TILES = 4,             /* tiles of positions for which a tile of the kernel is loaded once */
+    STRIP_BYTES = 1 << 19,   /* of a strip's buffer */
+    PADDED_CHANNELS = 64,    /* from so many channels on, a cache line of padding lies between two pixels: */
+    PIXEL_PADDING = K_BLOCK, /* without it, the rows of a tile would compete for the same few cache sets */
 };
 
 typedef struct {
     const float *data;
-    const float *scale, *shift; /* of each channel, or NULL */
+    const float *scale, *shift; /* (channels,) of the prologue, or NULL */
     int32_t n_channels;
-    Activation activation; /* applied to scale · x + shift */
-} Input;
+    Activation activation; /* of the prologue: activation(scale · x + shift) */
+} ConvInput;
 
 typedef struct {
-    int32_t row, column, channel; /* where its numbers lie, from the first pixel that a position takes in */
-    struct { int32_t row, column, channel; } factors[2]; /* of the kernel, for each half; none: row -1 */
-} Step;
+    int32_t row, column, channel; /* where the 32 values begin, from the first pixel of a position's input patch on */
+    struct { int32_t row, column, channel; } slices[2]; /* of the kernel, for each 16 values; row -1: zeros */
+} KBlock;
 
 typedef struct {
-    int32_t n_parts;             /* that numbers are taken apart into */
-    int32_t n_inputs, n_outputs; /* channels */
-    int32_t stride;              /* rows and columns of the input from a position to the next */
-    int32_t padding;             /* zeros before the first row and column */
-    int32_t reach;               /* rows and columns that a position takes in */
-    int32_t factor;              /* rows and columns of the output for a position */
-    int32_t turns_output;        /* whether the output is turned round in both */
-    Activation activation;       /* of the output */
-    const int32_t *n_steps;      /* of each phase */
-    const Step *steps;
-    const bfloat16 *kernel;      /* from `pack` */
-    const float *bias;           /* of each output, or NULL */
-} Convolution;
+    int32_t n_components;               /* bfloat16 components of each float32: 1 or 2 */
+    int32_t in_channels, out_channels;
+    int32_t stride;                     /* input rows and columns from one position to the next */
+    int32_t padding;                    /* zeros before the first row and column */
+    int32_t patch_size;                 /* rows and columns of a position's input patch */
+    int32_t upsampling;                 /* output rows and columns of a position: the stride, if transposed, else 1 */
+    int32_t flip_output;                /* whether the output is flipped along both axes */
+    Activation activation;              /* of the epilogue */
+    const int32_t *n_k_blocks;          /* of each phase */
+    const KBlock *k_blocks;             /* of all phases */
+    const bfloat16 *packed_kernel;      /* from `pack_kernel` */
+    const float *bias;                  /* (out_channels,), or NULL */
+} ConvParams;
 
 typedef struct {
-    int32_t batch, height, width; /* of the input */
-    int32_t n_down, n_across;     /* positions */
-} Size;
+    int32_t batch, height, width;              /* of the input */
+    int32_t position_rows, position_columns;
+} ConvShape;
 
-/* How a strip lies in its buffer: numbers from a pixel, row or part to the next. */
+/* Strides within a strip's buffer, in bfloat16 values. */
 typedef struct {
-    int64_t pixel, row, part;
-} Layout;
+    int64_t pixel, row, component;
+} StripStrides;
 
-/* What the library was compiled from: the checksum of its sources. */
-uint32_t sources(void) { return SOURCES; }
+/* Checksum of the sources that the library was compiled from. */
+uint32_t source_checksum(void) { return SOURCES; }
 
-/* Ask the system for the use of AMX; whether it is granted. */
-int32_t allow(void) {
+/* Ask Linux for permission to use the AMX tile registers. Returns whether it is granted. */
+int32_t request_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-/* Take some pixels of an input apart, from `first` on, into the first channels at `to`. */
-static void take_apart(const Input *input, int64_t first, int32_t n_pixels, int32_t n_parts, Layout layout,
-                       bfloat16 *to) {
+/* Apply the prologue to some pixels of an input, from `first` on, and store their components at `to`. */
+static void pack_pixels(const ConvInput *input, int64_t first, int32_t n_pixels, int32_t n_components,
+                        StripStrides strides, bfloat16 *to) {
     const Activation activation = input->activation;
     for (int32_t channel = 0; channel < input->n_channels; channel += LANES) {
         const __m512 scale = input->scale ? _mm512_loadu_ps(input->scale + channel) : _mm512_set1_ps(1);
         const __m512 shift = input->shift ? _mm512_loadu_ps(input->shift + channel) : _mm512_setzero_ps();
         const float *from = input->data + first * input->n_channels + channel;
         for (int64_t pixel = 0; pixel < n_pixels; pixel++, from += input->n_channels) {
-            const __m512 x = activated(_mm512_fmadd_ps(_mm512_loadu_ps(from), scale, shift), activation);
-            put_parts(x, n_parts, layout.part, to + pixel * layout.pixel + channel);
+            const __m512 x = activate(_mm512_fmadd_ps(_mm512_loadu_ps(from), scale, shift), activation);
+            store_components(x, n_components, strides.component, to + pixel * strides.pixel + channel);
         }
     }
 }
 
-/* Fill the buffer of a strip with some rows of a song's inputs, the first of which may lie before the song's. */
-static void fill(const Convolution *conv, const Input *inputs, int32_t n_inputs, Size size, int32_t song,
-                 int32_t first, int32_t n_rows, Layout layout, bfloat16 *buffer) {
-    const int64_t before = conv->padding * layout.pixel, after = before + size.width * layout.pixel;
+/* Fill a strip with rows of an item's inputs, concatenated along the channels. Rows outside the item are zeros. */
+static void fill_strip(const ConvParams *conv, const ConvInput *inputs, int32_t n_inputs, ConvShape shape,
+                       int32_t item, int32_t first_row, int32_t n_rows, StripStrides strides, bfloat16 *strip) {
+    const int64_t left = conv->padding * strides.pixel, right = left + shape.width * strides.pixel;
     for (int32_t row = 0; row < n_rows; row++) {
-        bfloat16 *to = buffer + row * layout.row;
-        const int32_t y = first + row;
-        const int is_within = 0 <= y && y < size.height;
-        for (int32_t part = 0; part < conv->n_parts; part++) {
-            bfloat16 *begin = to + part * layout.part;
-            memset(begin, 0, sizeof *begin * (is_within ? before : layout.row));
-            if (is_within && after < layout.row) memset(begin + after, 0, sizeof *begin * (layout.row - after));
+        bfloat16 *to = strip + row * strides.row;
+        const int32_t y = first_row + row;
+        const int is_inside = 0 <= y && y < shape.height;
+        for (int32_t component = 0; component < conv->n_components; component++) {
+            bfloat16 *begin = to + component * strides.component;
+            memset(begin, 0, sizeof *begin * (is_inside ? left : strides.row));
+            if (is_inside && right < strides.row) memset(begin + right, 0, sizeof *begin * (strides.row - right));
         }
-        to += before;
-        for (int32_t i = 0; i < n_inputs && is_within; i++) {
-            const int64_t pixel = ((int64_t)song * size.height + y) * size.width;
-            take_apart(&inputs[i], pixel, size.width, conv->n_parts, layout, to);
+        to += left;
+        for (int32_t i = 0; i < n_inputs && is_inside; i++) {
+            const int64_t pixel = ((int64_t)item * shape.height + y) * shape.width;
+            pack_pixels(&inputs[i], pixel, shape.width, conv->n_components, strides, to);
             to += inputs[i].n_channels;
         }
     }
 }
 
-/* The sums over all steps for four tiles of positions: 16 positions × 16 outputs each.
+/* GEMM microkernel: four tiles of 16 positions × 16 output channels, summed over all of K.
 
-Tiles 0 to 3 hold the sums, 4 a part of the kernel, 5 and 6 parts of the positions' numbers. Four sums in turn, for
-each takes several times as long to be complete as to be begun. */
-static void sum_steps(int32_t n_parts, const bfloat16 *const *positions, int64_t spacing, int64_t distance,
-                      const int32_t *offsets, int32_t n_steps, const bfloat16 *kernel, float *sums) {
+Tiles 0 to 3 accumulate, tile 4 holds a component of the kernel, 5 and 6 components of the positions. Four
+accumulators in turn hide the latency of the tile multiplication. */
+static void gemm_microkernel(int32_t n_components, const bfloat16 *const *positions, int64_t position_stride,
+                             int64_t component_stride, const int32_t *offsets, int32_t n_k_blocks,
+                             const bfloat16 *kernel, float *sums) {
     const bfloat16 *a = positions[0], *b = positions[1], *c = positions[2], *d = positions[3];
-    finish_writing();
+    compiler_barrier();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (int32_t step = 0; step < n_steps; step++)
-        for (int32_t part = 0; part < n_parts; part++, kernel += TILE) {
-            int64_t offset = offsets[step];
+    for (int32_t k = 0; k < n_k_blocks; k++)
+        for (int32_t component = 0; component < n_components; component++, kernel += TILE) {
+            int64_t offset = offsets[k];
             _tile_loadd(4, kernel, 64);
-            for (int32_t other = 0; part + other < n_parts; other++, offset += distance) {
-                _tile_loadd(5, a + offset, spacing);
+            for (int32_t other = 0; component + other < n_components; other++, offset += component_stride) {
+                _tile_loadd(5, a + offset, position_stride);
                 _tile_dpbf16ps(0, 5, 4);
-                _tile_loadd(6, b + offset, spacing);
+                _tile_loadd(6, b + offset, position_stride);
                 _tile_dpbf16ps(1, 6, 4);
-                _tile_loadd(5, c + offset, spacing);
+                _tile_loadd(5, c + offset, position_stride);
                 _tile_dpbf16ps(2, 5, 4);
-                _tile_loadd(6, d + offset, spacing);
+                _tile_loadd(6, d + offset, position_stride);
                 _tile_dpbf16ps(3, 6, 4);
             }
         }
@@ -140,129 +146,139 @@ static void sum_steps(int32_t n_parts, const bfloat16 *const *positions, int64_t
     _tile_stored(3, sums + 3 * LANES * LANES, 64);
 }
 
-/* Write the outputs, from the channel `first` on, of some neighbouring positions of a phase. */
-static void put_out(const Convolution *conv, Size size, int32_t song, int32_t y, int32_t x, int32_t phase,
-                    int32_t first, const float *sums, float *output) {
-    const int32_t factor = conv->factor;
-    const int64_t height = (int64_t)size.n_down * factor, width = (int64_t)size.n_across * factor;
-    int64_t row = y * factor + phase / factor, column = x * factor + phase % factor, step = factor;
-    if (conv->turns_output) {
+/* Epilogue of a tile: write 16 output channels, from `channel` on, of some neighbouring positions of a phase. */
+static void store_tile(const ConvParams *conv, ConvShape shape, int32_t item, int32_t y, int32_t x, int32_t phase,
+                       int32_t channel, const float *sums, float *output) {
+    const int32_t upsampling = conv->upsampling;
+    const int64_t height = (int64_t)shape.position_rows * upsampling;
+    const int64_t width = (int64_t)shape.position_columns * upsampling;
+    int64_t row = y * upsampling + phase / upsampling, column = x * upsampling + phase % upsampling;
+    int64_t column_step = upsampling;
+    if (conv->flip_output) {
         row = height - 1 - row;
         column = width - 1 - column;
-        step = -step;
+        column_step = -column_step;
     }
-    float *to = output + ((song * height + row) * width + column) * conv->n_outputs + first;
-    const __m512 bias = conv->bias ? _mm512_loadu_ps(conv->bias + first) : _mm512_setzero_ps();
-    const int64_t n = least(LANES, size.n_across - x);
-    for (int64_t i = 0; i < n; i++, sums += LANES, to += step * conv->n_outputs)
-        _mm512_storeu_ps(to, activated(_mm512_add_ps(_mm512_load_ps(sums), bias), conv->activation));
+    float *to = output + ((item * height + row) * width + column) * conv->out_channels + channel;
+    const __m512 bias = conv->bias ? _mm512_loadu_ps(conv->bias + channel) : _mm512_setzero_ps();
+    const int64_t n = min64(LANES, shape.position_columns - x);
+    for (int64_t i = 0; i < n; i++, sums += LANES, to += column_step * conv->out_channels)
+        _mm512_storeu_ps(to, activate(_mm512_add_ps(_mm512_load_ps(sums), bias), conv->activation));
 }
 
-/* Compute some tiles of outputs for the rows of positions from `top` to `bottom`, whose strip is in the buffer. */
-static void compute(const Convolution *conv, Size size, int32_t song, int32_t top, int32_t bottom, int32_t first_tile,
-                    int32_t last_tile, Layout layout, const bfloat16 *buffer, const int32_t *offsets, float *output) {
-    float sums[GROUP * LANES * LANES] __attribute__((aligned(64)));
-    const int32_t across = quotient_up(size.n_across, LANES), n_tiles = (bottom - top) * across;
-    const int64_t spacing = conv->stride * layout.pixel * sizeof *buffer;
-    const bfloat16 *kernel = conv->kernel;
-    for (int32_t phase = 0; phase < conv->factor * conv->factor; phase++) {
-        const int32_t n_steps = conv->n_steps[phase];
-        const int64_t panel = (int64_t)n_steps * conv->n_parts * TILE;
+/* Compute output tiles `first_tile` to `last_tile` (16 channels each) of the position rows `top` to `bottom`, whose
+input is in the strip. */
+static void gemm_strip(const ConvParams *conv, ConvShape shape, int32_t item, int32_t top, int32_t bottom,
+                       int32_t first_tile, int32_t last_tile, StripStrides strides, const bfloat16 *strip,
+                       const int32_t *offsets, float *output) {
+    float sums[M_TILES * LANES * LANES] __attribute__((aligned(64)));
+    const int32_t tiles_per_row = ceil_div(shape.position_columns, LANES), n_tiles = (bottom - top) * tiles_per_row;
+    const int64_t position_stride = conv->stride * strides.pixel * sizeof *strip;
+    const bfloat16 *kernel = conv->packed_kernel;
+    for (int32_t phase = 0; phase < conv->upsampling * conv->upsampling; phase++) {
+        const int32_t n_k_blocks = conv->n_k_blocks[phase];
+        const int64_t panel = (int64_t)n_k_blocks * conv->n_components * TILE; /* of 16 output channels */
         for (int32_t tile = first_tile; tile < last_tile; tile++)
-            for (int32_t begin = 0; begin < n_tiles; begin += GROUP) {
-                const bfloat16 *positions[GROUP], *of_tile = kernel + tile * panel;
-                for (int32_t i = 0; i < GROUP; i++) { /* beyond the last, the last again */
-                    const int32_t at = least(begin + i, n_tiles - 1);
-                    positions[i] = buffer + at / across * conv->stride * layout.row
-                                   + at % across * LANES * conv->stride * layout.pixel;
+            for (int32_t begin = 0; begin < n_tiles; begin += M_TILES) {
+                const bfloat16 *positions[M_TILES], *kernel_panel = kernel + tile * panel;
+                for (int32_t i = 0; i < M_TILES; i++) { /* beyond the last tile, the last again */
+                    const int32_t m = min64(begin + i, n_tiles - 1);
+                    positions[i] = strip + m / tiles_per_row * conv->stride * strides.row
+                                   + m % tiles_per_row * LANES * conv->stride * strides.pixel;
                 }
-                sum_steps(conv->n_parts, positions, spacing, layout.part, offsets, n_steps, of_tile, sums);
-                for (int32_t at = begin; at < least(begin + GROUP, n_tiles); at++)
-                    put_out(conv, size, song, top + at / across, at % across * LANES, phase, tile * LANES,
-                            sums + (at - begin) * LANES * LANES, output);
+                gemm_microkernel(conv->n_components, positions, position_stride, strides.component, offsets,
+                                 n_k_blocks, kernel_panel, sums);
+                for (int32_t m = begin; m < min64(begin + M_TILES, n_tiles); m++)
+                    store_tile(conv, shape, item, top + m / tiles_per_row, m % tiles_per_row * LANES, phase,
+                               tile * LANES, sums + (m - begin) * LANES * LANES, output);
             }
-        kernel += conv->n_outputs / LANES * panel;
-        offsets += n_steps;
+        kernel += conv->out_channels / LANES * panel;
+        offsets += n_k_blocks;
     }
 }
 
-/* Convolve inputs, whose channels are taken as side by side, by `n_threads` threads.
+/* Convolve inputs, concatenated along the channels, with `n_threads` threads.
 
-Returns 0 only if there is no memory for the strips. */
-int32_t convolve(const Convolution *conv, const Input *inputs, int32_t n_inputs, const Size *size, float *output,
-                 int32_t n_threads) {
-    const int32_t n_tiles = conv->n_outputs / LANES, across = quotient_up(size->n_across, LANES);
-    const int64_t n_pixels = (int64_t)(across * LANES - 1) * conv->stride + conv->reach;
-    Layout layout = {.pixel = conv->n_inputs + (conv->n_inputs >= APART && conv->n_inputs % GAP == 0 ? GAP : 0)};
-    layout.row = (n_pixels + 1) * layout.pixel; /* one more, for the last step may begin with the last sixteen */
-    const int64_t held = STRIP_BYTES / (conv->n_parts * (int64_t)sizeof(bfloat16) * layout.row);
-    const int64_t fitting = held > conv->reach ? (held - conv->reach) / conv->stride + 1 : 1;
-    const int32_t depth = least(fitting, size->n_down); /* rows of positions of a strip */
-    layout.part = ((depth - 1) * conv->stride + conv->reach) * layout.row;
-    const int32_t n_strips = quotient_up(size->n_down, depth);
-    const int32_t n_shares = size->batch * n_strips >= 2 * n_threads ? 1 : least(n_threads, n_tiles);
-    const int32_t n_tasks = size->batch * n_strips * n_shares;
+Returns 0 only if memory for the strips runs out. */
+int32_t convolve(const ConvParams *conv, const ConvInput *inputs, int32_t n_inputs, const ConvShape *shape,
+                 float *output, int32_t n_threads) {
+    const int32_t n_tiles = conv->out_channels / LANES, tiles_per_row = ceil_div(shape->position_columns, LANES);
+    const int64_t n_pixels = (int64_t)(tiles_per_row * LANES - 1) * conv->stride + conv->patch_size;
+    const int has_padding = conv->in_channels >= PADDED_CHANNELS && conv->in_channels % PIXEL_PADDING == 0;
+    StripStrides strides = {.pixel = conv->in_channels + (has_padding ? PIXEL_PADDING : 0)};
+    strides.row = (n_pixels + 1) * strides.pixel; /* one more, as a K block may begin with the last 16 channels */
+    const int64_t held = STRIP_BYTES / (conv->n_components * (int64_t)sizeof(bfloat16) * strides.row); /* rows */
+    const int64_t fitting = held > conv->patch_size ? (held - conv->patch_size) / conv->stride + 1 : 1;
+    const int32_t strip_rows = min64(fitting, shape->position_rows); /* of positions */
+    strides.component = ((strip_rows - 1) * conv->stride + conv->patch_size) * strides.row;
+    const int32_t n_strips = ceil_div(shape->position_rows, strip_rows);
+    /* With few strips, several threads share one and divide the output channels. */
+    const int32_t n_shares = shape->batch * n_strips >= 2 * n_threads ? 1 : min64(n_threads, n_tiles);
+    const int32_t n_tasks = shape->batch * n_strips * n_shares;
     int32_t n_offsets = 0, is_done = 1;
-    for (int32_t phase = 0; phase < conv->factor * conv->factor; phase++) n_offsets += conv->n_steps[phase];
+    for (int32_t phase = 0; phase < conv->upsampling * conv->upsampling; phase++)
+        n_offsets += conv->n_k_blocks[phase];
 
 #pragma omp parallel num_threads(n_threads)
     {
-        const int64_t bytes = conv->n_parts * layout.part * sizeof(bfloat16);
-        bfloat16 *buffer = aligned_alloc(64, quotient_up(bytes, 64) * 64);
+        const int64_t bytes = conv->n_components * strides.component * sizeof(bfloat16);
+        bfloat16 *strip = aligned_alloc(64, ceil_div(bytes, 64) * 64);
         int32_t *offsets = malloc(n_offsets * sizeof *offsets);
-        if (buffer && offsets) {
+        if (strip && offsets) {
             for (int32_t i = 0; i < n_offsets; i++) {
-                const Step *step = &conv->steps[i];
-                offsets[i] = step->row * layout.row + step->column * layout.pixel + step->channel;
+                const KBlock *block = &conv->k_blocks[i];
+                offsets[i] = block->row * strides.row + block->column * strides.pixel + block->channel;
             }
             configure_tiles();
             for (int32_t task = omp_get_thread_num(); task < n_tasks; task += omp_get_num_threads()) {
-                const int32_t share = task % n_shares, strip = task / n_shares % n_strips;
-                const int32_t song = task / n_shares / n_strips;
-                const int32_t top = strip * depth, bottom = least(top + depth, size->n_down);
-                const int32_t n_rows = (bottom - top - 1) * conv->stride + conv->reach;
-                fill(conv, inputs, n_inputs, *size, song, top * conv->stride - conv->padding, n_rows, layout, buffer);
-                compute(conv, *size, song, top, bottom, n_tiles * share / n_shares, n_tiles * (share + 1) / n_shares,
-                        layout, buffer, offsets, output);
+                const int32_t share = task % n_shares, number = task / n_shares % n_strips;
+                const int32_t item = task / n_shares / n_strips;
+                const int32_t top = number * strip_rows, bottom = min64(top + strip_rows, shape->position_rows);
+                const int32_t n_rows = (bottom - top - 1) * conv->stride + conv->patch_size;
+                fill_strip(conv, inputs, n_inputs, *shape, item, top * conv->stride - conv->padding, n_rows, strides,
+                           strip);
+                gemm_strip(conv, *shape, item, top, bottom, n_tiles * share / n_shares,
+                           n_tiles * (share + 1) / n_shares, strides, strip, offsets, output);
             }
             _tile_release();
         } else {
 #pragma omp atomic write
             is_done = 0;
         }
-        free(buffer);
+        free(strip);
         free(offsets);
     }
     return is_done;
 }
 
-/* Lay a kernel out for `convolve`: for each phase, tile of 16 outputs and step, its parts, a tile each.
+/* Pack a kernel for `convolve`: for each phase, tile of 16 output channels and K block, a B tile for each component.
 
-`strides` are the numbers from one to the next of the kernel's rows, columns, inputs and outputs. */
-void pack(const Convolution *conv, const float *weight, const int64_t *strides, bfloat16 *kernel, int32_t n_threads) {
-    const int32_t n_tiles = conv->n_outputs / LANES, n_parts = conv->n_parts;
-    const __m512i outputs = lanes_apart(strides[3]);
-    const Step *steps = conv->steps;
-    for (int32_t phase = 0; phase < conv->factor * conv->factor; phase++) {
-        const int32_t n_steps = conv->n_steps[phase];
+`strides`, in floats: of the kernel's rows, columns, input channels and output channels. */
+void pack_kernel(const ConvParams *conv, const float *kernel, const int64_t *strides, bfloat16 *packed,
+                 int32_t n_threads) {
+    const int32_t n_tiles = conv->out_channels / LANES, n_components = conv->n_components;
+    const __m512i outputs = lane_offsets(strides[3]);
+    const KBlock *k_blocks = conv->k_blocks;
+    for (int32_t phase = 0; phase < conv->upsampling * conv->upsampling; phase++) {
+        const int32_t n_k_blocks = conv->n_k_blocks[phase];
 #pragma omp parallel for num_threads(n_threads)
-        for (int32_t i = 0; i < n_tiles * n_steps; i++) {
-            const Step *step = &steps[i % n_steps];
+        for (int32_t i = 0; i < n_tiles * n_k_blocks; i++) {
+            const KBlock *block = &k_blocks[i % n_k_blocks];
             for (int32_t pair = 0; pair < LANES; pair++) {
                 const int32_t half = 2 * pair / LANES;
                 __m512 even = _mm512_setzero_ps(), odd = even;
-                if (step->factors[half].row >= 0) {
-                    const int64_t input = step->factors[half].channel + 2 * pair % LANES;
-                    const float *from = weight + step->factors[half].row * strides[0]
-                                        + step->factors[half].column * strides[1] + input * strides[2]
-                                        + i / n_steps * LANES * strides[3];
+                if (block->slices[half].row >= 0) {
+                    const int64_t input = block->slices[half].channel + 2 * pair % LANES;
+                    const float *from = kernel + block->slices[half].row * strides[0]
+                                        + block->slices[half].column * strides[1] + input * strides[2]
+                                        + i / n_k_blocks * LANES * strides[3];
                     even = _mm512_i32gather_ps(outputs, from, 4);
                     odd = _mm512_i32gather_ps(outputs, from + strides[2], 4);
                 }
-                put_pair(even, odd, n_parts, kernel + (int64_t)i * n_parts * TILE + pair * DEPTH);
+                store_vnni_row(even, odd, n_components, packed + (int64_t)i * n_components * TILE + pair * K_BLOCK);
             }
         }
-        steps += n_steps;
-        kernel += (int64_t)n_tiles * n_steps * n_parts * TILE;
+        k_blocks += n_k_blocks;
+        packed += (int64_t)n_tiles * n_k_blocks * n_components * TILE;
     }
 }

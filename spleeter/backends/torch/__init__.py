@@ -9,7 +9,7 @@ from torch import nn
 
 from spleeter.backends.base import Device, Model
 from spleeter.backends.torch.device import TorchDevice, select_device, select_precision
-from spleeter.backends.torch.inference import for_inference
+from spleeter.backends.torch.inference import prepare_for_inference
 from spleeter.backends.torch.weights import load_network
 from spleeter.types import Array
 from spleeter.utils.allocator import keep_freed_memory
@@ -57,7 +57,7 @@ class TorchBackend:
         if target.type == "cuda":
             # A switch for the whole process: with TF32, 72 dB of the original's samples are left.
             torch.backends.cudnn.allow_tf32 = False
-        self._network = for_inference(network, target, select_precision(precision, target))
+        self._network = prepare_for_inference(network, target, select_precision(precision, target))
 
     @property
     def n_threads(self) -> int:

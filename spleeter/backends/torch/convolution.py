@@ -1,9 +1,9 @@
-"""A convolution with a fixed kernel, which is laid out once as the processor wants it, and an activation.
+"""Convolutions with a fixed kernel that oneDNN packs once, fused with an activation; memory layouts for convolutions.
 
-oneDNN, torch's library for convolutions on the CPU, computes with kernels in blocked layouts. torch's `convolution`
-turns the kernel into such a layout on every call, which for a deep layer takes as long as the convolution itself.
-The operators that take a blocked kernel are what `torch.compile` emits; they are not documented, so wherever they
-are missing or refuse, `convolution` does the same, more slowly.
+oneDNN, torch's library for convolutions on the CPU, computes with kernels in blocked layouts. `torch.convolution`
+reorders the kernel into such a layout on every call, which for a deep layer takes as long as the convolution itself.
+The operators that take a prepacked kernel are those that `torch.compile` emits. They are not documented, so wherever
+they are missing or raise, `torch.convolution` computes the same, more slowly.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,22 @@ from copy import copy
 import torch
 from torch import Tensor, nn
 
+__all__ = ["PackedConvolution", "channels_last", "in_place"]
+
 _DILATION, _GROUPS = [1, 1], 1
 
-_Activation = tuple[str, list[float], str]
-"""What a blocked operator does to its output at once: name, numbers, variant."""
+_FusedActivation = tuple[str, list[float], str]
+"""What a oneDNN operator applies to its output: name, parameters, variant."""
 
 
-class Convolution(nn.Module):
-    """A convolution, transposed or not, of (batch, inputs, height, width), in channels-last layout.
+class PackedConvolution(nn.Module):
+    """A convolution or transposed convolution of (batch, in_channels, height, width), in channels-last layout.
 
     Args:
-        weight: (outputs, inputs, height, width); if transposed, (inputs, outputs, height, width).
-        bias: (outputs,) or None.
-        stride, padding: of both axes.
-        transposed: whether it is; one more row and column are put out then, so that stride 2 doubles sizes.
+        weight: (out_channels, in_channels, height, width); transposed: (in_channels, out_channels, height, width).
+        bias: (out_channels,) or None.
+        stride, padding: along both axes.
+        transposed: whether it is a transposed convolution; its output padding is 1, so that stride 2 doubles sizes.
         activation: of the output.
     """
 
@@ -48,28 +50,28 @@ class Convolution(nn.Module):
         self._output_padding = [int(transposed)] * 2
         self._transposed = transposed
         self._activation = nn.Identity() if activation is None else in_place(activation)
-        self._blocked: Callable[[Tensor], Tensor] | None = None
-        self._is_new = True
+        self._packed: Callable[[Tensor], Tensor] | None = None
+        self._is_first_call = True
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, height, width) -> (batch, outputs, height', width')."""
-        if self._is_new:
-            self._is_new = False
-            return self._first(x)
-        return self._plain(x) if self._blocked is None else self._blocked(x)
+        """(batch, in_channels, height, width) -> (batch, out_channels, height', width')."""
+        if self._is_first_call:
+            self._is_first_call = False
+            return self._pack_and_convolve(x)
+        return self._unpacked(x) if self._packed is None else self._packed(x)
 
-    def _first(self, x: Tensor) -> Tensor:
-        """Lay the kernel out, for inputs like the first, if that can be done here."""
+    def _pack_and_convolve(self, x: Tensor) -> Tensor:
+        """Pack the kernel for inputs of this shape, if there are operators for it here."""
         try:
-            blocked = self._laid_out(x)
-            convolved = blocked(x)
+            packed = self._pack(x)
+            convolved = packed(x)
         except (AttributeError, RuntimeError):
-            return self._plain(x)
-        self._blocked = blocked
-        self.weight = self.weight.new_empty(0)  # the blocked copy is the only one to be kept
+            return self._unpacked(x)
+        self._packed = packed
+        self.weight = self.weight.new_empty(0)  # the packed copy is the only one to be kept
         return convolved
 
-    def _plain(self, x: Tensor) -> Tensor:
+    def _unpacked(self, x: Tensor) -> Tensor:
         convolved = torch.convolution(
             x, self.weight, self.bias, self._stride, self._padding, _DILATION,
             self._transposed, self._output_padding, _GROUPS,
@@ -77,20 +79,20 @@ class Convolution(nn.Module):
         activated: Tensor = self._activation(convolved)
         return activated
 
-    def _laid_out(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """This convolution with its kernel laid out; raises if there is no operator for it."""
+    def _pack(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """This convolution with its kernel packed; raises if there is no operator for it."""
         if x.device.type != "cpu":
-            raise RuntimeError("oneDNN works on the CPU")
-        shifts = [self._padding, self._output_padding] if self._transposed else [self._padding]
-        geometry = [*shifts, self._stride, _DILATION, _GROUPS]
+            raise RuntimeError("oneDNN computes on the CPU")
+        paddings = [self._padding, self._output_padding] if self._transposed else [self._padding]
+        geometry = [*paddings, self._stride, _DILATION, _GROUPS]
         if self._transposed:
-            lay_out = torch.ops.mkldnn._reorder_convolution_transpose_weight
+            reorder = torch.ops.mkldnn._reorder_convolution_transpose_weight
             operator = torch.ops.mkldnn._convolution_transpose_pointwise
         else:
-            lay_out = torch.ops.mkldnn._reorder_convolution_weight
+            reorder = torch.ops.mkldnn._reorder_convolution_weight
             operator = torch.ops.mkldnn._convolution_pointwise
-        kernel, bias = lay_out(self.weight, *geometry, list(x.shape)), self.bias
-        fused, remaining = _fused(self._activation)
+        kernel, bias = reorder(self.weight, *geometry, list(x.shape)), self.bias
+        fused, remaining = _fuse(self._activation)
 
         def convolve(x: Tensor) -> Tensor:
             activated: Tensor = remaining(operator(x, kernel, bias, *geometry, *fused))
@@ -100,7 +102,7 @@ class Convolution(nn.Module):
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Lay out the kernels of a network's two-dimensional convolutions so that channels come last; returns it."""
+    """Put the kernels of a network's two-dimensional convolutions into channels-last layout; returns the network."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
@@ -108,14 +110,14 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 
 def in_place(activation: nn.Module) -> nn.Module:
-    """The same activation, written over its input."""
+    """A copy of an activation that overwrites its input."""
     made = copy(activation)
     made.inplace = True  # type: ignore[assignment]
     return made
 
 
-def _fused(activation: nn.Module) -> tuple[_Activation, nn.Module]:
-    """What of an activation the operator does, and what remains to be done."""
+def _fuse(activation: nn.Module) -> tuple[_FusedActivation, nn.Module]:
+    """What the oneDNN operator does of an activation, and what remains to be applied after it."""
     if isinstance(activation, nn.ReLU):
         return ("relu", [], ""), nn.Identity()
     if isinstance(activation, nn.LeakyReLU):

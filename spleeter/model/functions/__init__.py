@@ -1,13 +1,13 @@
-"""From a configuration's `model.type` to the network it names.
+"""Networks by name: from a configuration's `model.type` to the network it names.
 
-A model is made by a builder, a function of this form:
+A network is built by a builder, a function with this signature:
 
     builder(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> torch.nn.Module
 
 `unet.softmax_unet` names the builder `softmax_unet` in the module `unet` of this folder, so a module put here adds
 its builders. A full dotted path, `my_package.my_module.my_model`, names a builder anywhere else on Python's path.
-The network that a builder makes maps magnitudes (batch, channels, T, F) to stem magnitudes
-(stems, batch, channels, T, F), in the order of the instruments, and leaves its input as it is.
+The network that a builder returns maps magnitudes (batch, channels, T, F), float32, to stem magnitudes
+(stems, batch, channels, T, F) in the order of the instruments, and does not modify its input.
 """
 
 import pkgutil
@@ -24,10 +24,12 @@ from torch import nn
 from spleeter.configuration import Configuration
 from spleeter.errors import ModelError
 
+__all__ = ["Builder", "InputShape", "build", "find_builder"]
+
 
 @dataclass(frozen=True)
 class InputShape:
-    """What a network is given, but for the batch: magnitudes of `n_channels`, `T` frames and `F` bins."""
+    """Shape of a network's input without the batch axis: `n_channels`, `T` frames, `F` frequency bins."""
 
     n_channels: int
     T: int
@@ -35,13 +37,14 @@ class InputShape:
 
 
 Builder: TypeAlias = Callable[[Sequence[str], Mapping[str, Any], InputShape], nn.Module]
+"""(instruments, params, shape) -> network; see the module's docstring."""
 
 
 def build(configuration: Configuration) -> nn.Module:
     """Build the network that a configuration describes, with fresh weights.
 
     Raises:
-        ModelError: if `model.type` names no builder, or the builder fails or returns something else than a network.
+        ModelError: if `model.type` names no builder, or the builder fails or does not return an `nn.Module`.
     """
     model, builder = configuration.model, find_builder(configuration.model.type)
     shape = InputShape(configuration.n_channels, configuration.T, configuration.F)
@@ -62,46 +65,48 @@ def build(configuration: Configuration) -> nn.Module:
 
 
 def find_builder(model_type: str) -> Builder:
-    """Find the builder that a dotted name means, first in this folder, then as a full path.
+    """Look up the builder that a dotted name means, first in this folder, then as a full path.
 
     Raises:
-        ModelError: naming what was tried and the nearest known type.
+        ModelError: if there is none; it names the modules tried and the nearest known type.
     """
     path, _, name = model_type.rpartition(".")
     tried = [f"{__name__}.{path}", path] if path else []
     for module_path in tried:
-        module = _import_if_there(module_path, model_type)
+        module = _import_or_none(module_path, model_type)
         if module is not None:
-            return _builder_in(module, name, model_type)
+            return _get_builder(module, name, model_type)
     raise ModelError(
         _not_found(model_type, f"tried the modules {' and '.join(tried)}" if tried else "it has no module")
     )
 
 
-def _import_if_there(path: str, model_type: str) -> ModuleType | None:
-    """Import a module; None if there is none of this name."""
+def _import_or_none(path: str, model_type: str) -> ModuleType | None:
+    """Import a module; None if there is no module of this name."""
     try:
         return import_module(path)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{path}.".startswith(f"{error.name}."):
             return None
-        raise _broken(path, model_type, error) from error
+        raise _import_error(path, model_type, error) from error
     except Exception as error:  # a user's own module can raise anything
-        raise _broken(path, model_type, error) from error
+        raise _import_error(path, model_type, error) from error
 
 
-def _broken(path: str, model_type: str, error: Exception) -> ModelError:
+def _import_error(path: str, model_type: str, error: Exception) -> ModelError:
     return ModelError(
         f"model type {model_type!r}: importing the module {path} failed: {type(error).__name__}: {error}"
     )
 
 
-def _builder_in(module: ModuleType, name: str, model_type: str) -> Builder:
+def _get_builder(module: ModuleType, name: str, model_type: str) -> Builder:
     builder = getattr(module, name, None)
     if builder is None:
         raise ModelError(_not_found(model_type, f"the module {module.__name__} has no {name!r}"))
     if not callable(builder):
-        raise ModelError(f"model type {model_type!r}: {module.__name__}.{name} is no function that builds a network")
+        raise ModelError(
+            f"model type {model_type!r}: {module.__name__}.{name} is not callable: a builder is a function"
+        )
     return cast(Builder, builder)
 
 
@@ -118,7 +123,7 @@ def _known_types() -> Iterator[str]:
         path = f"{__name__}.{info.name}"
         try:
             module = import_module(path)
-        except Exception:  # a broken module of the user's offers nothing; whoever names it will be told
+        except Exception:  # a user's own module can raise anything; naming it reports the error
             continue
         for name, value in vars(module).items():
             if isfunction(value) and value.__module__ == path and not name.startswith("_"):

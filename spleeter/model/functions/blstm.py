@@ -1,8 +1,8 @@
 """One bidirectional LSTM network for each instrument, from magnitudes to magnitudes.
 
 After Uhlich et al., "Improving music source separation based on deep neural networks through data augmentation and
-network blending", ICASSP 2017: the spectrum of each frame is one vector, three bidirectional layers run over the
-frames, and a dense layer gives the stem's spectrum.
+network blending", ICASSP 2017: the magnitudes of each frame are one vector, three bidirectional layers run over the
+frames, and a dense layer gives the stem's magnitudes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from spleeter.model.functions import InputShape
 from spleeter.model.rules.blstm import N_LAYERS
 
+__all__ = ["BLSTM", "StemNetworks", "blstm"]
+
 _N_UNITS = 250
 
 
@@ -21,8 +23,8 @@ def blstm(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSha
     """Build recurrent networks, one for each instrument.
 
     Args:
-        instruments: one network is made for each.
-        params: `lstm_units`, how many units each layer has for each direction (250).
+        instruments: names of the stems, one network each.
+        params: `lstm_units`, units of each layer and direction (250).
         shape: fixes the channels and F; T may be anything.
     """
     n_units = params.get("lstm_units") or _N_UNITS
@@ -30,7 +32,7 @@ def blstm(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSha
 
 
 class StemNetworks(nn.Module):
-    """Networks that estimate one stem each: (batch, channels, T, F) -> the same shape."""
+    """Networks that estimate one stem each, (batch, channels, T, F) -> the same shape."""
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -42,11 +44,11 @@ class StemNetworks(nn.Module):
 
 
 class BLSTM(nn.Module):
-    """A recurrent stack over frames.
+    """A bidirectional LSTM over frames and a dense layer.
 
     Args:
-        lstm: (batch, T, bins × channels) -> (batch, T, features), channels fastest.
-        dense: features -> bins × channels.
+        lstm: (batch, T, F × channels) -> (batch, T, features), the channels of a bin side by side.
+        dense: (batch, T, features) -> (batch, T, F × channels).
     """
 
     def __init__(self, lstm: nn.LSTM, dense: nn.Linear) -> None:
@@ -57,9 +59,9 @@ class BLSTM(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> one stem's magnitudes (batch, channels, T, F)."""
         frames = magnitudes.permute(0, 2, 3, 1)  # (batch, T, F, channels)
-        features, _ = self.lstm(frames.flatten(2))
+        features, _ = self.lstm(frames.flatten(2))  # (batch, T, 2 × units)
         stem: Tensor = self.dense(features).relu()  # (batch, T, F × channels)
-        return stem.reshape(frames.shape).permute(0, 3, 1, 2)
+        return stem.reshape(frames.shape).permute(0, 3, 1, 2)  # (batch, channels, T, F)
 
 
 def _blstm(n_features: int, n_units: int) -> BLSTM:
@@ -71,7 +73,7 @@ def _blstm(n_features: int, n_units: int) -> BLSTM:
 
 @torch.no_grad()
 def _initialise(lstm: nn.LSTM, dense: nn.Linear) -> None:
-    """Draw fresh weights as Keras does: he_uniform kernels, orthogonal recurrent kernels, a forget bias of one."""
+    """Initialise as Keras does: he_uniform kernels, orthogonal recurrent kernels, biases 0, of the forget gate 1."""
     for name, parameter in lstm.named_parameters():
         if name.startswith("weight_ih"):
             nn.init.kaiming_uniform_(parameter, nonlinearity="relu")

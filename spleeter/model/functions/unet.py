@@ -3,12 +3,14 @@
 After Jansson et al., "Singing voice separation with deep U-Net convolutional networks", ISMIR 2017, with what the
 released weights were trained with:
 
-    magnitudes ─► conv ─┬─► norm, activation, conv ─┬─► ... six halvings ... ─► conv ─┐
-                        │ skip                      │ skip                            │ no norm, no activation
-    mask logits ◄─ head ◄─ concat, up ◄──────────── concat, up ◄── ... six doublings ... ◄─ up
+    encoder: six downsampling layers, each ending in a convolution with stride 2
+    magnitudes ──► conv ───┬──► norm, activation, conv ───┬──► ... ──► norm, activation, conv ──┐
+                           │ skip                         │ skip                                │ bottleneck
+    logits ◄─ head ◄ up ◄ concat ◄───────────────── up ◄ concat ◄── ... ◄───────────────── up ◄─┘
+    decoder: six upsampling layers, up: a transposed convolution with stride 2, activation, norm
 
-Both the skips and the bottleneck carry what a convolution gave, before its batch norm and activation. So the batch
-norm belongs to the layer after, and the deepest convolution needs none.
+Both the skips and the bottleneck carry the raw output of a convolution, before batch norm and activation. So a batch
+norm belongs to the layer after it, and the deepest convolution has none.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,12 +25,24 @@ from spleeter.errors import ModelError
 from spleeter.model.functions import InputShape
 from spleeter.model.rules.unet import N_DOWNSAMPLINGS, SIZE_MULTIPLE
 
+__all__ = [
+    "DownsamplingLayer",
+    "FixedBatchNorm",
+    "MaskingNetwork",
+    "SameConv2d",
+    "SameConvTranspose2d",
+    "UNet",
+    "UpsamplingLayer",
+    "softmax_unet",
+    "unet",
+]
+
 _N_FILTERS = (16, 32, 64, 128, 256, 512)
 _KERNEL_SIZE = 5
 _NORM_EPSILON = 1e-3  # Keras's default, as is the momentum
 _NORM_MOMENTUM = 0.01
 _N_DROPOUTS = 3
-"""How many of the decoder's layers, from the deepest on, end in a dropout, if there is any."""
+"""Decoder layers, from the deepest on, that end in dropout, if there is any."""
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "ReLU": nn.ReLU,
@@ -41,10 +55,11 @@ def unet(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShap
     """Build U-Nets whose masks, each between 0 and 1, are independent of each other.
 
     Args:
-        instruments: one U-Net is made for each.
+        instruments: names of the stems, one U-Net each.
         params: `conv_n_filters`, six numbers (16 to 512); `conv_activation` (LeakyReLU) and `deconv_activation`
-            (ReLU), each ReLU, ELU or LeakyReLU; for training `batch_statistics` (false), whether batch norm follows
-            the batches, and `dropout` (0), the probability of it. The released weights were trained without both.
+            (ReLU), each ReLU, ELU or LeakyReLU; for training `batch_statistics` (false), whether batch norm uses
+            the statistics of each batch, and the probability of `dropout` (0). The released weights were trained
+            without both.
         shape: T and F must be divisible by 64.
 
     Raises:
@@ -63,7 +78,7 @@ def _softmax_over_stems(logits: Tensor) -> Tensor:
 
 
 class MaskingNetwork(nn.Module):
-    """Networks that estimate mask logits, one for each stem, and how logits become masks.
+    """Networks that estimate mask logits, one for each stem, and the function from logits to masks.
 
     Args:
         networks: each (batch, channels, T, F) -> logits of the same shape.
@@ -77,21 +92,23 @@ class MaskingNetwork(nn.Module):
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F)."""
-        logits = torch.stack([network(magnitudes) for network in self.networks])
+        logits = torch.stack([network(magnitudes) for network in self.networks])  # (stems, batch, channels, T, F)
         return self.to_masks(logits) * magnitudes
 
 
 class UNet(nn.Module):
-    """An encoder, a decoder as deep, and a head.
+    """A U-Net: an encoder, a decoder of the same depth, and a head.
 
     Args:
-        encoder: layers that each halve the last two axes.
-        decoder: layers that each double them, deepest first. The first takes the encoder's last output, each other
-            one takes the output of the encoder's layer of its size and the output of the layer before, concatenated.
-        head: from the last layer's output to the logits.
+        encoder: downsampling layers; the output of the last is the bottleneck.
+        decoder: upsampling layers, deepest first. The first takes the bottleneck, each other one the skip of its size
+            and the output of the layer before, concatenated along the channels.
+        head: from the last decoder layer's output to the logits.
     """
 
-    def __init__(self, encoder: Iterable["Down"], decoder: Iterable["Up"], head: nn.Conv2d) -> None:
+    def __init__(
+        self, encoder: Iterable["DownsamplingLayer"], decoder: Iterable["UpsamplingLayer"], head: nn.Conv2d
+    ) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
@@ -100,20 +117,20 @@ class UNet(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> mask logits (batch, channels, T, F)."""
         x, skips = magnitudes, []
-        for down in self.encoder:
-            x = down(x)
+        for downsample in self.encoder:
+            x = downsample(x)
             skips.append(x)
-        x = skips.pop()
-        for up in self.decoder:
-            x = up(x)
+        x = skips.pop()  # the bottleneck
+        for upsample in self.decoder:
+            x = upsample(x)
             if skips:
                 x = torch.cat([skips.pop(), x], dim=1)
         logits: Tensor = self.head(x)
         return logits
 
 
-class Down(nn.Module):
-    """A layer of the encoder: norm and activation, which the first one lacks, then a convolution."""
+class DownsamplingLayer(nn.Module):
+    """A layer of the encoder: norm and activation, which the first one lacks, then a convolution with stride 2."""
 
     def __init__(
         self, conv: "SameConv2d", norm: nn.BatchNorm2d | None = None, activation: nn.Module | None = None
@@ -123,14 +140,16 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, T, F) -> (batch, outputs, T / 2, F / 2)."""
-        for before in (self.norm, self.activation):
-            x = x if before is None else before(x)
-        halved: Tensor = self.conv(x)
-        return halved
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.activation is not None:
+            x = self.activation(x)
+        downsampled: Tensor = self.conv(x)
+        return downsampled
 
 
-class Up(nn.Module):
-    """A layer of the decoder: a transposed convolution, activation, norm, and perhaps a dropout for training."""
+class UpsamplingLayer(nn.Module):
+    """A layer of the decoder: a transposed convolution with stride 2, activation, norm and, if asked for, dropout."""
 
     def __init__(
         self, conv: "SameConvTranspose2d", activation: nn.Module, norm: nn.BatchNorm2d, dropout: float
@@ -141,21 +160,21 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, T, F) -> (batch, outputs, 2 T, 2 F)."""
-        doubled: Tensor = self.dropout(self.norm(self.activation(self.conv(x))))
-        return doubled
+        upsampled: Tensor = self.dropout(self.norm(self.activation(self.conv(x))))
+        return upsampled
 
 
-class FixedNorm(nn.BatchNorm2d):
+class FixedBatchNorm(nn.BatchNorm2d):
     """Batch norm as a fixed affine map, during training too: only its scale and shift are trained."""
 
-    def train(self, mode: bool = True) -> "FixedNorm":
-        """Stay in evaluation mode, whatever `mode` is: the statistics are neither taken nor followed."""
+    def train(self, mode: bool = True) -> "FixedBatchNorm":
+        """Stay in evaluation mode, whatever `mode` is: statistics of batches are neither used nor tracked."""
         super().train(False)
         return self
 
 
 class SameConv2d(nn.Conv2d):
-    """A strided convolution that halves even sizes as TensorFlow's "same" padding does: 1 zero before, 2 after."""
+    """A downsampling convolution, stride 2, with TensorFlow's "same" padding of even sizes: 1 before, 2 after."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__(n_inputs, n_outputs, _KERNEL_SIZE, stride=2)
@@ -166,7 +185,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution that doubles sizes as TensorFlow's "same" does: 1 is cropped before, 2 after."""
+    """An upsampling transposed convolution, stride 2, cropped as TensorFlow's "same" does: 1 before, 2 after."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__(n_inputs, n_outputs, _KERNEL_SIZE, stride=2, padding=1)  # padding crops 1 on both sides
@@ -182,12 +201,12 @@ def _unets(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSh
         raise ModelError(f"conv_n_filters must hold {N_DOWNSAMPLINGS} numbers, not {len(n_filters)}: {n_filters}")
     if shape.T % SIZE_MULTIPLE or shape.F % SIZE_MULTIPLE:
         raise ModelError(
-            f"a U-Net halves T and F six times: {shape.T} and {shape.F} must be divisible by {SIZE_MULTIPLE}"
+            f"a U-Net downsamples T and F six times: {shape.T} and {shape.F} must be divisible by {SIZE_MULTIPLE}"
         )
     conv_activation = _activation(params.get("conv_activation") or "LeakyReLU")
     deconv_activation = _activation(params.get("deconv_activation") or "ReLU")
-    kind = nn.BatchNorm2d if params.get("batch_statistics") else FixedNorm
-    norm = partial(kind, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
+    norm_type = nn.BatchNorm2d if params.get("batch_statistics") else FixedBatchNorm
+    norm = partial(norm_type, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
     dropout = params.get("dropout") or 0.0
     networks = [
         _unet(shape.n_channels, n_filters, conv_activation, deconv_activation, norm, dropout) for _ in instruments
@@ -203,13 +222,15 @@ def _unet(
     norm: Callable[[int], nn.BatchNorm2d],
     dropout: float,
 ) -> UNet:
-    encoder = [Down(SameConv2d(n_channels, n_filters[0]))]
-    encoder += [Down(SameConv2d(n, m), norm(n), conv_activation()) for n, m in pairwise(n_filters)]
+    encoder = [DownsamplingLayer(SameConv2d(n_channels, n_filters[0]))]
+    encoder += [DownsamplingLayer(SameConv2d(n, m), norm(n), conv_activation()) for n, m in pairwise(n_filters)]
     n_outputs = [*reversed(n_filters[:-1]), 1]
-    n_inputs = [n_filters[-1], *(2 * n for n in n_outputs[:-1])]  # twice: a skip of the same size is put beside
+    n_inputs = [n_filters[-1], *(2 * n for n in n_outputs[:-1])]  # twice: concatenated with a skip as wide
     decoder = [
-        Up(SameConvTranspose2d(n, m), deconv_activation(), norm(m), dropout if depth < _N_DROPOUTS else 0.0)
-        for depth, (n, m) in enumerate(zip(n_inputs, n_outputs, strict=True))
+        UpsamplingLayer(
+            SameConvTranspose2d(n, m), deconv_activation(), norm(m), dropout if index < _N_DROPOUTS else 0.0
+        )
+        for index, (n, m) in enumerate(zip(n_inputs, n_outputs, strict=True))
     ]
     head = nn.Conv2d(n_outputs[-1], n_channels, kernel_size=4, dilation=2, padding=3)
     return UNet(encoder, decoder, head)
@@ -222,7 +243,7 @@ def _activation(name: str) -> Callable[[], nn.Module]:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw a convolution's kernel as Keras's he_uniform does, ±sqrt(6 / fan-in), and set its bias to zero."""
+    """Initialise a convolution as Keras does: its kernel by he_uniform, ±sqrt(6 / fan-in), its bias with zeros."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
         if module.bias is not None:

@@ -1,31 +1,33 @@
-"""Where a model lies on this machine; if it lies nowhere yet, it is fetched.
+"""Model folders on this machine: found, or downloaded where they are absent.
 
-`ModelProvider.default().get("2stems")` returns the folder of a whole model, always. The rooms behind it:
+`ModelProvider.default().get("2stems")` returns the folder of a complete model, or raises a ModelError.
 
-    folder.py     is a folder a whole model?          download.py   a URL to a file: resume, retry, verify
-    install.py    lock, stage, publish at once        extract.py    a foreign archive, opened with care
-    manifest.py   what was downloaded, to verify      wheel.py      2stems where the release host is out of reach
-    released.py   the sums of release v1.4.0
-    github.py     all of it together
+    folder.py     whether a folder is a complete model    download.py   URL -> file: resume, retry, verify
+    install.py    lock, stage, publish atomically         extract.py    .tar.gz -> folder, safely
+    manifest.py   what was downloaded, to verify it       wheel.py      2stems where the release host is unreachable
+    released.py   sha256 sums of release v1.4.0           github.py     all of these together
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from spleeter.errors import DownloadError, ModelError, UnknownModelError
+from spleeter.model.provider.download import DownloadProgress
 from spleeter.model.provider.folder import PROBE, flaw
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
+__all__ = ["DownloadProgress", "ModelProvider"]
+
+_DEFAULT = "spleeter.model.provider.github", "GithubModelProvider"
+"""Looked up by name, as it is a ModelProvider itself."""
 
 
 class ModelProvider(ABC):
-    """Keeps pretrained models on disk. A subclass says how to `download` one; `get` does the rest.
+    """Pretrained models on disk. A subclass implements `download`; `get` does the rest.
 
     A relative model directory is looked up in the folder that the environment variable `MODEL_PATH` names. Where
     that is not set, in `./pretrained_models`, and then in the user's cache, into which it is downloaded.
@@ -35,8 +37,8 @@ class ModelProvider(ABC):
     DEFAULT_MODEL_PATH: ClassVar[str] = "pretrained_models"
     MODEL_PROBE_PATH: ClassVar[str] = PROBE
 
-    progress: Progress | None = None
-    """Told how far a download has come; None for nobody."""
+    progress: DownloadProgress | None = None
+    """Called while a download proceeds, if it is not None."""
 
     @abstractmethod
     def download(self, name: str, path: str) -> None:
@@ -47,10 +49,10 @@ class ModelProvider(ABC):
         """
 
     def require(self, name: str) -> None:  # noqa: B027 - a provider that takes every name need not override it
-        """Raise UnknownModelError if there is no model `name` to download. Called before the disk is touched."""
+        """Raise UnknownModelError if there is no model `name` to download. Called before anything is written."""
 
     def get(self, model_directory: str) -> str:
-        """Return the folder of a whole model, downloading it where it is absent or incomplete.
+        """Return the folder of a complete model, downloading it where it is absent or incomplete.
 
         Args:
             model_directory: an absolute folder, used as it is; or a relative one, such as "2stems", see the class.
@@ -66,10 +68,10 @@ class ModelProvider(ABC):
         return str(folder)
 
     def locate(self, model_directory: str) -> Path:
-        """Where `get` finds this model, or would put it; the folder need not exist.
+        """The folder where `get` finds this model, or would put it; it need not exist.
 
         Raises:
-            ModelError: if it is relative and leaves the folder of the models.
+            ModelError: if `model_directory` is relative and leaves the folder of the models.
         """
         path = Path(model_directory)
         if path.is_absolute():
@@ -97,18 +99,18 @@ class ModelProvider(ABC):
 
     @staticmethod
     def writeProbe(directory: str) -> None:  # noqa: N802 - the original's name
-        """Mark `directory` as a whole model for tools that ask for a `.probe` file."""
+        """Mark `directory` as a complete model for tools that look for a `.probe` file."""
         Path(directory, PROBE).write_text("OK")
 
     @classmethod
     def default(cls) -> ModelProvider:
         """The provider used where none is given: GitHub releases, as the environment says."""
-        from spleeter.model.provider.github import GithubModelProvider
-
-        return GithubModelProvider.from_environ()
+        module, name = _DEFAULT
+        provider: ModelProvider = getattr(import_module(module), name).from_environ()
+        return provider
 
     def _provide(self, folder: Path) -> None:
-        """Download `folder`, which is no whole model, unless another process just did."""
+        """Download `folder`, which is no complete model, unless another process has just done so."""
         from spleeter.model.provider.install import locked, refuse_foreign_files
 
         try:

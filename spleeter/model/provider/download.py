@@ -1,4 +1,4 @@
-"""Fetch a URL to a file: resume, retry, verify."""
+"""Download a URL to a file: resume, retry, verify."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
 from spleeter.model.provider.manifest import file_sha256
@@ -15,34 +15,40 @@ from spleeter.utils.logging import logger
 if TYPE_CHECKING:
     import httpx2
 
-    from spleeter.model.provider import Progress
+
+__all__ = ["DownloadProgress", "RetryPolicy", "fetch", "fetch_json"]
+
+DownloadProgress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the bytes done and the bytes in all, None where that is unknown; starts over if a download does."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait for a host, and how often to ask again."""
+class RetryPolicy:
+    """Timeouts, and how often and after which pauses a request is repeated."""
 
     connect_timeout: float = 5.0
-    """Seconds until a host that does not answer counts as out of reach."""
+    """Seconds until a host that does not answer counts as unreachable."""
     read_timeout: float = 30.0
-    """Seconds of silence within an answer until it counts as dropped."""
+    """Seconds without data until a connection counts as dropped."""
     connect_attempts: int = 2
-    """Few, so that whoever is offline learns it, or gets the fallback, within seconds."""
+    """Attempts while the host was never reached. Few, so that without a network the error, or the fallback, comes
+    within seconds."""
     attempts: int = 6
-    """For an answer that drops or a server in trouble; counted anew whenever one brings more than any before."""
+    """Attempts once it was reached: after dropped connections and server errors. Counted from 0 again whenever one
+    got further than all before."""
     first_pause: float = 1.0
-    """Seconds before the second attempt; doubled before each further one."""
+    """Seconds before the second attempt; doubled before each further one (exponential backoff)."""
     longest_pause: float = 60.0
     """Seconds; also bounds what a server asks for with Retry-After."""
     sleep: Callable[[float], None] = time.sleep
 
 
-def fetch(url: str, target: Path, sha256: str, patience: Patience, progress: Progress | None = None) -> None:
-    """Fetch `url` to the file `target`, which appears only once its sha256 is right.
+def fetch(url: str, target: Path, sha256: str, policy: RetryPolicy, progress: DownloadProgress | None = None) -> None:
+    """Download `url` to the file `target`, which appears only once its sha256 is right.
 
-    What has arrived is kept in `target`.part, so that the next call goes on from there, in another process too.
+    The bytes received so far are kept in `target`.part, from which the next call resumes, in another process too.
 
     Raises:
         HostUnavailableError: if the host cannot be reached or keeps failing.
@@ -51,10 +57,10 @@ def fetch(url: str, target: Path, sha256: str, patience: Patience, progress: Pro
     """
     partial = target.with_name(f"{target.name}.part")
     for _ in range(2):
-        # A process may have died after the last byte: what it got needs no request, and no answer to one.
+        # A process may have died after the last byte: a complete file needs no request.
         received = file_sha256(partial) if partial.exists() else ""
         if received != sha256:
-            _receive(url, partial, patience, progress)
+            _receive(url, partial, policy, progress)
             received = file_sha256(partial)
         _validator_file(partial).unlink(missing_ok=True)
         if received == sha256:
@@ -65,34 +71,34 @@ def fetch(url: str, target: Path, sha256: str, patience: Patience, progress: Pro
     raise DownloadError(f"{url} is not what was released: its sha256 is {received}, expected {sha256}")
 
 
-def fetch_json(url: str, patience: Patience) -> Any:
-    """Fetch a small JSON document; raises as `fetch`."""
+def fetch_json(url: str, policy: RetryPolicy) -> Any:
+    """Download and parse a small JSON document. Raises as `fetch` does."""
 
     def read() -> Any:
-        with _client(url, patience) as client:
+        with _client(url, policy) as client:
             response = client.get(url)
             _check_status(response)
             return response.json()
 
     try:
-        return _patiently(read, url, patience, lambda: 0)
+        return _with_retries(read, url, policy, lambda: 0)
     except ValueError as error:
         raise DownloadError(f"{url} is not JSON: {error}") from error
 
 
-class _TryAgainError(Exception):
-    """An answer that may be a better one next time."""
+class _RetryableError(Exception):
+    """A failure that a repeated request may not meet."""
 
     def __init__(self, message: str, pause: float = 0.0) -> None:
         super().__init__(message)
         self.pause = pause
-        """Seconds that the server asks to wait."""
+        """Seconds that the server asks for by Retry-After."""
 
 
-def _patiently(
-    attempt: Callable[[], _Result], url: str, patience: Patience, bytes_so_far: Callable[[], int]
+def _with_retries(
+    attempt: Callable[[], _Result], url: str, policy: RetryPolicy, bytes_so_far: Callable[[], int]
 ) -> _Result:
-    """Call `attempt` until it succeeds, fails for good, or patience is exhausted."""
+    """Call `attempt` until it succeeds, fails permanently, or has been repeated as often as the policy allows."""
     import httpx2  # takes 0.1 s, which a model that is already there need not pay
 
     unreached = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
@@ -102,29 +108,29 @@ def _patiently(
             return attempt()
         except httpx2.UnsupportedProtocol as error:
             raise DownloadError(f"cannot fetch {url}: {error}") from error
-        except (_TryAgainError, httpx2.TransportError) as error:
+        except (_RetryableError, httpx2.TransportError) as error:
             if bytes_so_far() > furthest:
                 furthest, failures = bytes_so_far(), 0
             failures += 1
             reached = reached or not isinstance(error, unreached)
-            if failures >= (patience.attempts if reached else patience.connect_attempts):
+            if failures >= (policy.attempts if reached else policy.connect_attempts):
                 raise HostUnavailableError(f"no download from {url}: {_reason(error)}") from error
             logger.debug("%s: %s; trying again", url, _reason(error))
-            asked = error.pause if isinstance(error, _TryAgainError) else 0.0
-            patience.sleep(min(max(asked, patience.first_pause * 2 ** (failures - 1)), patience.longest_pause))
+            asked = error.pause if isinstance(error, _RetryableError) else 0.0
+            policy.sleep(min(max(asked, policy.first_pause * 2 ** (failures - 1)), policy.longest_pause))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise DownloadError(f"cannot fetch {url}: {_reason(error)}") from error
 
 
-def _receive(url: str, partial: Path, patience: Patience, progress: Progress | None) -> None:
-    """Bring `partial` to the length that the server names, however often the connection drops."""
-    with _client(url, patience) as client:
-        _patiently(lambda: _receive_once(client, url, partial, progress), url, patience, lambda: _size(partial))
+def _receive(url: str, partial: Path, policy: RetryPolicy, progress: DownloadProgress | None) -> None:
+    """Download into `partial` until it is as long as the server says, resuming after each dropped connection."""
+    with _client(url, policy) as client:
+        _with_retries(lambda: _receive_once(client, url, partial, progress), url, policy, lambda: _size(partial))
 
 
-def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: Progress | None) -> None:
+def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: DownloadProgress | None) -> None:
     with client.stream("GET", url, headers=_resume_headers(partial)) as response:
-        if response.status_code == 416:  # what is here is as long as what is offered, or longer, and not right
+        if response.status_code == 416:  # `partial` is as long as the file or longer, yet its sha256 is wrong
             partial.unlink(missing_ok=True)
         _check_status(response)
         done, total = _extent(response)
@@ -132,17 +138,17 @@ def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: Prog
             partial.write_bytes(b"")  # first, lest the old bytes pass for those of the new validator
             _validator_file(partial).write_text(_validator(response.headers))
         with partial.open("ab") as stream:
-            for chunk in response.iter_raw():  # raw: the sum is that of the bytes as they travel
+            for chunk in response.iter_raw():  # raw: the sha256 is that of the bytes as sent
                 stream.write(chunk)
                 done += len(chunk)
                 if progress:
                     progress(done, total)
     if total is not None and done != total:
-        raise _TryAgainError(f"{done} of {total} bytes arrived")
+        raise _RetryableError(f"{done} of {total} bytes arrived")
 
 
 def _resume_headers(partial: Path) -> dict[str, str]:
-    """Ask for what is missing; and for everything, if that is no longer the file that `partial` began with."""
+    """Ask for the missing bytes, or for all if the server's file is no longer the one that `partial` began with."""
     headers = {"Accept-Encoding": "identity"}
     if size := _size(partial):
         headers["Range"] = f"bytes={size}-"
@@ -153,9 +159,9 @@ def _resume_headers(partial: Path) -> dict[str, str]:
 
 
 def _extent(response: httpx2.Response) -> tuple[int, int | None]:
-    """Where in the file the answer begins, and the file's whole length in bytes, None if unknown.
+    """The offset of the response's first byte in the file, and the file's length in bytes, None if unknown.
 
-    That it begins where it was asked to is left to the sum of the whole.
+    Whether the offset is the requested one is left to the sha256 of the whole file.
     """
     if response.status_code != 206:
         length = response.headers.get("Content-Length", "")
@@ -163,12 +169,12 @@ def _extent(response: httpx2.Response) -> tuple[int, int | None]:
     span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     start = span.partition("-")[0]
     if not start.isdecimal():
-        raise _TryAgainError("the server does not say which part of the file it sends")
+        raise _RetryableError("the server does not say which part of the file it sends")
     return int(start), int(total) if total.isdecimal() else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """What If-Range may name (RFC 9110, 13.1.5): a strong ETag, else the date; "" if there is neither."""
+    """The validator for If-Range (RFC 9110, 13.1.5): a strong ETag, else the date; "" if there is neither."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
@@ -177,18 +183,18 @@ def _check_status(response: httpx2.Response) -> None:
     status = response.status_code
     if status in (408, 416, 429) or status >= 500:
         asked = response.headers.get("Retry-After", "")
-        raise _TryAgainError(f"HTTP {status} {response.reason_phrase}", float(asked) if asked.isdecimal() else 0.0)
+        raise _RetryableError(f"HTTP {status} {response.reason_phrase}", float(asked) if asked.isdecimal() else 0.0)
     if status not in (200, 206):
         raise RefusedError(f"{response.url} was refused with HTTP {status} {response.reason_phrase}".rstrip())
 
 
-def _client(url: str, patience: Patience) -> httpx2.Client:
+def _client(url: str, policy: RetryPolicy) -> httpx2.Client:
     import httpx2
 
-    timeout = httpx2.Timeout(patience.read_timeout, connect=patience.connect_timeout)
+    timeout = httpx2.Timeout(policy.read_timeout, connect=policy.connect_timeout)
     try:
         return httpx2.Client(follow_redirects=True, timeout=timeout)
-    except (ValueError, ImportError, httpx2.InvalidURL) as error:  # what is wrong with a proxy's URL, or its kind
+    except (ValueError, ImportError, httpx2.InvalidURL) as error:  # a proxy's URL is malformed or unsupported
         raise HostUnavailableError(f"no download from {url}: proxy settings in the environment: {error}") from error
 
 
@@ -201,5 +207,5 @@ def _size(file: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """An error in words; some of the client's have no message of their own."""
+    """An error's message; some of httpx's have none, and are named by their type."""
     return str(error) or type(error).__name__

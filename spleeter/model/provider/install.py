@@ -1,4 +1,4 @@
-"""Put a model folder in its place whole or not at all, whoever else is trying and whenever the process dies."""
+"""Install a model folder atomically: locked against other processes, staged beside its place, renamed into it."""
 
 import os
 import re
@@ -13,25 +13,27 @@ from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.manifest import Manifest
 from spleeter.utils.logging import logger
 
+__all__ = ["locked", "refuse_foreign_files", "staged"]
+
 _OF_A_RELEASE = re.compile(
     r"\.probe|\._.*|\.DS_Store|manifest\.json|checkpoint|model\.(index|meta|data-\d{5}-of-\d{5})"
 )
-"""What the released archives hold, and what systems and tools add to them; a training writes other names."""
+"""Files of the released archives, and files that systems and tools add to them; training writes other names."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder` between processes and threads; its holder may enter again.
+    """Hold the lock of `folder` against other processes and threads; reentrant.
 
     Raises:
-        DownloadError: if the lock, or something in the block, met an error of the file system.
+        DownloadError: if locking, or the block, fails with an OSError.
     """
     from filelock import FileLock, Timeout
 
     folder = folder.resolve()  # one folder, one lock, whatever path leads there
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # A singleton is one object for each path, which is what lets the holder enter again.
+        # A singleton is one object for each path, which makes it reentrant.
         lock = FileLock(folder.with_name(f".{folder.name}.lock"), is_singleton=True)
         try:
             lock.acquire(timeout=0)
@@ -53,13 +55,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; what it then holds becomes `folder` in one step, if it is a whole model.
+    """Yield an empty folder beside `folder`, which replaces `folder` when the block has put a complete model there.
 
     The caller holds the lock of `folder`. If the block raises, `folder` stays as it was.
 
     Raises:
         ModelError: if `folder` holds files that a download cannot bring back.
-        DownloadError: if the block leaves no whole model.
+        DownloadError: if the block leaves no complete model.
     """
     refuse_foreign_files(folder)
     _clear_leftovers(folder)
@@ -75,7 +77,7 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def refuse_foreign_files(folder: Path) -> None:
-    """Raise ModelError if replacing `folder` would lose something that a download cannot bring back."""
+    """Raise ModelError if `folder` holds files that a download would not restore."""
     if not folder.exists():
         return
     names = {file.name for file in folder.iterdir()} if folder.is_dir() else {folder.name}
@@ -89,7 +91,7 @@ def refuse_foreign_files(folder: Path) -> None:
 
 
 def _recorded(folder: Path) -> set[str]:
-    """The names of the files that were downloaded into `folder`, as far as its manifest tells."""
+    """The names of the files that were downloaded into `folder`, from its manifest; empty without one."""
     try:
         manifest = Manifest.read(folder)
     except (ModelError, NotADirectoryError):
@@ -98,7 +100,7 @@ def _recorded(folder: Path) -> set[str]:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove what processes that died left; the lock says that none of them is alive."""
+    """Remove the folders of processes that died; the lock guarantees that none of them is alive."""
     for kind in ("new", "old"):
         for leftover in folder.parent.glob(f".{escape(folder.name)}.{kind}-*"):
             rmtree(leftover, ignore_errors=True)

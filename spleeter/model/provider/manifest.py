@@ -1,4 +1,4 @@
-"""The record of a download, kept beside the weights: where they came from, and the sha256 of every file."""
+"""The manifest of a downloaded model, kept beside the weights: their source, and the sha256 of every file."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spleeter.errors import ModelError
 from spleeter.model.provider.folder import MANIFEST
 
+__all__ = ["FileRecord", "Manifest", "differences", "file_records", "file_sha256"]
+
 
 class FileRecord(BaseModel):
-    """One file as it was downloaded."""
+    """A file as it was downloaded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,22 +55,22 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def records(folder: Path) -> dict[str, FileRecord]:
-    """What is in `folder` now, by name."""
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """The records of the files that are in `folder` now, by name."""
     return {
         file.name: FileRecord(sha256=file_sha256(file), size=file.stat().st_size) for file in sorted(folder.iterdir())
     }
 
 
-def damages(folder: Path, released: Mapping[str, str]) -> list[str] | None:
-    """How `folder` differs from what was downloaded, each difference in words; empty if it does not.
+def differences(folder: Path, released: Mapping[str, str]) -> list[str] | None:
+    """The differences between a folder's files and those that were downloaded, one message each.
 
     Args:
-        folder: a whole model.
+        folder: a complete model.
         released: sha256 of its files by name, for a folder without a manifest.
 
     Returns:
-        None if there is neither a manifest nor a released sum to compare with.
+        An empty list if there are none; None if there is neither a manifest nor a released sum to compare with.
     """
     try:
         manifest = Manifest.read(folder)
@@ -80,10 +82,10 @@ def damages(folder: Path, released: Mapping[str, str]) -> list[str] | None:
         expected = {name: sha256 for name, sha256 in released.items() if (folder / name).exists()}
     if not expected:
         return None
-    return [complaint for name, sha256 in expected.items() if (complaint := _damage(folder / name, sha256))]
-
-
-def _damage(file: Path, sha256: str) -> str | None:
-    if not file.is_file():
-        return f"{file.name} is missing"
-    return None if file_sha256(file) == sha256 else f"{file.name} is not what was released (sha256 differs)"
+    found = []
+    for name, sha256 in expected.items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is missing")
+        elif file_sha256(folder / name) != sha256:
+            found.append(f"{name} is not what was released (sha256 differs)")
+    return found

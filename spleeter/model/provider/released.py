@@ -1,6 +1,8 @@
-"""What Deezer's release v1.4.0 holds: the sha256 of its archives, and of the files where they are known."""
+"""The sha256 sums of Deezer's release v1.4.0: of its archives, and of their files where they are known."""
 
 from collections.abc import Mapping
+
+__all__ = ["ARCHIVE_SHA256", "FILE_SHA256", "RELEASE", "REPOSITORY"]
 
 REPOSITORY = "deezer/spleeter"
 RELEASE = "v1.4.0"

@@ -39,12 +39,12 @@ class NetworkRules:
     def check_size(self, size: int) -> None:
         """Raise ValueError if `size`, a T or an F, is no multiple of `size_multiple`."""
         if size % self.size_multiple:
-            raise ValueError(f"must be divisible by {self.size_multiple} {self.size_reason}")
+            raise ValueError(f"must be divisible by {self.size_multiple} {self.size_reason}".rstrip())
 
     def check_n_channels(self, n_channels: int) -> None:
         """Raise ValueError if the network does not take this number of channels."""
         if self.n_channels not in (None, n_channels):
-            raise ValueError(f"must be {self.n_channels} {self.channels_reason}")
+            raise ValueError(f"must be {self.n_channels} {self.channels_reason}".rstrip())
 
 
 def short_type(model_type: str) -> str:

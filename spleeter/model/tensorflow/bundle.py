@@ -1,11 +1,11 @@
-"""Reads a TensorFlow V2 checkpoint, without TensorFlow: an index file, and the tensors' bytes in data files.
+"""Reader of TensorFlow V2 checkpoints, without TensorFlow: an index file, and the tensors' bytes in data files.
 
     checkpoint                     the state file: the prefix of the newest checkpoint in the folder
-    PREFIX.index                   a sorted table: "" -> header, variable name -> type, shape, place and checksum
+    PREFIX.index                   a sorted table: "" -> header, variable name -> dtype, shape, offset and checksum
     PREFIX.data-00000-of-00001     the values, one tensor after the other, little-endian
 
 The messages are those of TensorFlow's tensor_bundle.proto, tensor_shape.proto and types.proto. Only the index is read
-as a whole; a tensor's bytes are read, and their checksum checked, when it is asked for.
+as a whole; a tensor is read, and its checksum verified, on demand.
 """
 
 import re
@@ -19,17 +19,19 @@ from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.table import masked_crc, read_table
 from spleeter.model.tensorflow.wire import WireError, read_fields
 
+__all__ = ["TensorFlowBundle", "find_bundle"]
+
 _STATE_FILE = "checkpoint"
 _USUAL_PREFIX = "model"
 _STATED_PREFIX = re.compile(r'^model_checkpoint_path: "(.+)"\s*$', re.MULTILINE)
 
 _DTYPES: dict[int, type[np.generic]] = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
-"""The types of numbers that training checkpoints hold, by their number in types.proto."""
+"""The dtypes in training checkpoints, by their number in types.proto."""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the index says of a variable (BundleEntryProto)."""
+    """A variable's entry in the index (BundleEntryProto)."""
 
     dtype: int
     shape: tuple[int, ...]
@@ -44,7 +46,7 @@ class TensorFlowBundle:
     """A checkpoint's variables, by name.
 
     Args:
-        prefix: what the paths of its files begin with, such as `folder/model`.
+        prefix: the common beginning of the paths of its files, such as `folder/model`.
 
     Raises:
         CheckpointError: if the index is missing, damaged or of an unsupported kind.
@@ -66,7 +68,7 @@ class TensorFlowBundle:
         return tuple(self._entries)
 
     def read(self, name: str) -> np.ndarray:
-        """Read a variable: a read-only array of the shape and type that are stored.
+        """Read a variable: a read-only array of the stored shape and dtype.
 
         Raises:
             KeyError: if there is no variable of this name.
@@ -81,7 +83,7 @@ class TensorFlowBundle:
             raise CheckpointError(f"{self._place(name)} has the impossible shape {entry.shape}") from error
 
     def missing_data(self) -> str | None:
-        """Which data file is missing or too short, in words and by its length alone; None if all are whole."""
+        """The first data file that is missing or too short, as the end of a message; None if all are complete."""
         for shard in range(self._n_shards):
             path = self._shard_path(shard)
             end = max(

@@ -1,12 +1,12 @@
-"""Reads a sorted table file, the form of a TensorFlow checkpoint's index: keys and values, both bytes.
+"""Reader of sorted table files, the format of a TensorFlow checkpoint's index: keys and values, both bytes.
 
 The format is LevelDB's (https://github.com/google/leveldb/blob/main/doc/table_format.md), with TensorFlow's own magic
-number. The file is a row of blocks and a footer:
+number. The file is a sequence of blocks and a footer:
 
     data blocks ..., metaindex block, index block, footer
 
-Each block holds entries, each sharing the start of its key with the entry before, and ends in a trailer with its
-compression and a masked CRC-32C. The index block tells where the data blocks are, the footer where the index is.
+Each block holds entries, whose keys are prefix-compressed against the entry before, and ends in a trailer with its
+compression and a masked CRC-32C. The index block has the offsets of the data blocks, the footer that of the index.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,18 @@ import google_crc32c
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.wire import WireError, read_varint
 
+__all__ = ["masked_crc", "read_table"]
+
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER_SIZE = 48
 _TRAILER_SIZE = 5  # one byte of compression, four of checksum
 _NO_COMPRESSION, _SNAPPY = 0, 1
-_MASK_DELTA = 0xA282EAD8  # LevelDB's: stored checksums are rotated and shifted, so that sums of sums stay apart
+_MASK_DELTA = 0xA282EAD8  # LevelDB's: checksums are stored rotated and offset: a CRC of data with CRCs is weak
 _MAX_SIZE = 2**26  # bytes; the released models' index files have about 10,000
 
 
 class _Block(NamedTuple):
-    """Where a block's entries lie in the file; its trailer follows them."""
+    """The extent of a block's entries in the file, in bytes; its trailer follows them."""
 
     offset: int
     size: int
@@ -69,7 +71,7 @@ def _read(path: Path) -> bytes:
 
 def _entries_of_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     metaindex, index = _footer(data)
-    _checked_content(data, metaindex)  # it holds nothing, but damage is damage
+    _checked_content(data, metaindex)  # it is empty, but its checksum must be right
     previous: bytes | None = None
     for _, handle in _entries_of_block(data, index):
         block, _ = _handle(handle, 0)
@@ -81,7 +83,7 @@ def _entries_of_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _footer(data: bytes) -> tuple[_Block, _Block]:
-    """The places of the metaindex and the index."""
+    """The extents of the metaindex and the index."""
     footer = data[-_FOOTER_SIZE:]
     if len(footer) < _FOOTER_SIZE or not footer.endswith(_MAGIC):
         raise WireError("its end is missing")
@@ -101,7 +103,7 @@ def _handle(data: bytes, position: int) -> tuple[_Block, int]:
 def _entries_of_block(data: bytes, block: _Block) -> Iterator[tuple[bytes, bytes]]:
     content = _checked_content(data, block)
     n_restarts = int.from_bytes(content[-4:], "little")
-    end = len(content) - 4 * (n_restarts + 1)  # behind the entries come the places of keys that share nothing
+    end = len(content) - 4 * (n_restarts + 1)  # after the entries: the offsets of keys without a shared prefix
     if end < 0:
         raise WireError("a block of it is too short")
     key, position = b"", 0

@@ -1,9 +1,11 @@
-"""Reads the wire format of protocol buffers: numbers and fields.
+"""Reader of the wire format of protocol buffers: numbers and fields.
 
 The format: https://protobuf.dev/programming-guides/encoding
 """
 
 from collections.abc import Iterator
+
+__all__ = ["WireError", "read_fields", "read_varint"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -11,17 +13,17 @@ _MAX_VARINT_SIZE = 10  # bytes, of 7 bits each, for a number of 64 bits
 
 
 class WireError(ValueError):
-    """The bytes are not in this format; the message says in a few words why."""
+    """The bytes are not in this format; the message is the reason, as the end of a sentence."""
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """Read an unsigned number of up to 64 bits, written in as few bytes as it needs, as all writers do.
+    """Read an unsigned number of up to 64 bits in its shortest encoding, which all writers use.
 
     Returns:
-        The number, and the position behind it.
+        The number, and the position after it.
 
     Raises:
-        WireError: if it does not end within the data or within its ten bytes, or has needless ones.
+        WireError: if it does not end within the data or within ten bytes, or its encoding is not the shortest.
     """
     value = 0
     for i, byte in enumerate(data[position : position + _MAX_VARINT_SIZE]):
@@ -34,9 +36,9 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Read a message's fields in their order: each the field's number and its value.
+    """Read a message's fields in order: pairs of field number and value.
 
-    Varints and fixed-size numbers come as unsigned ints; text, bytes and messages come as bytes.
+    Varints and fixed-size numbers are unsigned ints; text, bytes and messages are bytes.
 
     Raises:
         WireError: if a field reaches beyond the message or is of an unknown type.

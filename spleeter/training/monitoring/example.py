@@ -38,13 +38,13 @@ def separate_example(batch: Batch, trainer: Trainer, configuration: Configuratio
     """Separate a batch of one segment, as a separation without overlap would; its first frames fade in."""
     mixtures, _ = features(batch, configuration, trainer.device)
     estimates = trainer.estimate(mixtures)[:, 0].float().cpu().numpy()  # (stems, channels, T, F)
-    waveform, frame_step = batch.mixtures[0], configuration.frame_step
-    spectra = stft(waveform, configuration.frame_length, frame_step)[:, : configuration.T]  # (channels, T, bins)
+    waveform, length, step = batch.mixtures[0], configuration.frame_length, configuration.frame_step
+    spectra = stft(waveform, length, step)[:, : configuration.T]  # (channels, T, bins)
     masks = ratio_masks(estimates, configuration.separation_exponent)
-    stems = inverse_stft(apply_mask(masks, spectra, configuration.mask_extension), frame_step)
+    stems = inverse_stft(apply_mask(masks, spectra, configuration.mask_extension), length, step)
     names = (configuration.mix_name, *configuration.instrument_list)
     return Example(
         dict(zip(names, [mixtures[0].float().cpu().numpy(), *estimates], strict=True)),
-        dict(zip(names, [waveform, *stems[..., : configuration.T * frame_step]], strict=True)),
+        dict(zip(names, [waveform, *stems[..., : configuration.T * step]], strict=True)),
         configuration.sample_rate,
     )

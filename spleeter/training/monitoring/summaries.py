@@ -141,4 +141,4 @@ def _named(losses: Mapping[str, float]) -> dict[str, float]:
 
 def _to_mono(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(channels, samples) -> (1, samples) within ±1; NaN becomes silence."""
-    return np.clip(np.nan_to_num(np.mean(waveform, axis=0, keepdims=True)), -1, 1)
+    return np.asarray(np.clip(np.nan_to_num(np.mean(waveform, axis=0, keepdims=True)), -1, 1), np.float32)

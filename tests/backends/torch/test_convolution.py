@@ -1,4 +1,4 @@
-"""Convolutions with laid-out kernels give what torch's documented ones give."""
+"""Convolutions with packed kernels equal torch's documented ones."""
 
 import platform
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spleeter.backends.torch.convolution import Convolution, in_place
+from spleeter.backends.torch.convolution import PackedConvolution, in_place
 
 ACTIVATIONS = [None, nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU()]
 with_activations = pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
@@ -25,17 +25,17 @@ def activated(x: Tensor, activation: nn.Module | None) -> Tensor:
 @pytest.mark.parametrize(("stride", "padding", "size"), [(2, 2, 5), (2, 1, 4), (1, 1, 3)])
 def test_convolution(stride: int, padding: int, size: int, activation: nn.Module | None) -> None:
     weight, bias, x = noise(6, 4, size, size), noise(6, seed=1), noise(2, 4, 16, 24, seed=2)
-    conv = Convolution(weight, bias, stride, padding, activation=activation)
+    conv = PackedConvolution(weight, bias, stride, padding, activation=activation)
     expected = activated(functional.conv2d(x, weight, bias, stride, padding), activation)
     for _ in range(2):
         torch.testing.assert_close(conv(x), expected)
-    torch.testing.assert_close(conv(x[:1]), expected[:1])  # another batch than the kernel was laid out for
+    torch.testing.assert_close(conv(x[:1]), expected[:1])  # another batch size than the kernel was packed for
 
 
 @with_activations
 def test_transposed_convolution_doubles_sizes(activation: nn.Module | None) -> None:
     weight, bias, x = noise(4, 6, 5, 5), noise(6, seed=1), noise(2, 4, 8, 12, seed=2)
-    conv = Convolution(weight, bias, stride=2, padding=2, transposed=True, activation=activation)
+    conv = PackedConvolution(weight, bias, stride=2, padding=2, transposed=True, activation=activation)
     expected = activated(functional.conv_transpose2d(x, weight, bias, 2, 2, output_padding=1), activation)
     assert expected.shape == (2, 6, 16, 24)
     torch.testing.assert_close(conv(x), expected)
@@ -43,17 +43,17 @@ def test_transposed_convolution_doubles_sizes(activation: nn.Module | None) -> N
 
 def test_without_a_bias() -> None:
     weight, x = noise(6, 4, 3, 3), noise(1, 4, 8, 8, seed=2)
-    torch.testing.assert_close(Convolution(weight, None, 1, 1)(x), functional.conv2d(x, weight, padding=1))
+    torch.testing.assert_close(PackedConvolution(weight, None, 1, 1)(x), functional.conv2d(x, weight, padding=1))
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_where_no_kernel_can_be_laid_out_the_result_is_the_same(
+def test_without_the_packed_operators_the_result_is_the_same(
     monkeypatch: pytest.MonkeyPatch, transposed: bool
 ) -> None:
     weight, bias, x = noise(4, 4, 5, 5), noise(4, seed=1), noise(1, 4, 8, 8, seed=2)
-    expected = Convolution(weight, bias, 2, 2, transposed, nn.ReLU())(x)
+    expected = PackedConvolution(weight, bias, 2, 2, transposed, nn.ReLU())(x)
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    conv = Convolution(weight, bias, 2, 2, transposed, nn.ReLU())
+    conv = PackedConvolution(weight, bias, 2, 2, transposed, nn.ReLU())
     torch.testing.assert_close(conv(x), expected)
     assert conv.weight.shape == weight.shape
 
@@ -62,14 +62,14 @@ def test_where_no_kernel_can_be_laid_out_the_result_is_the_same(
     platform.machine() not in ("x86_64", "AMD64"), reason="the operators are known to be there on x86"
 )
 @pytest.mark.parametrize("transposed", [False, True])
-def test_kernels_are_laid_out_here(transposed: bool) -> None:
-    conv = Convolution(noise(16, 16, 5, 5), noise(16, seed=1), 2, 2, transposed)
+def test_kernels_are_packed_here(transposed: bool) -> None:
+    conv = PackedConvolution(noise(16, 16, 5, 5), noise(16, seed=1), 2, 2, transposed)
     conv(noise(1, 16, 32, 32))
-    assert not conv.weight.numel(), "torch has changed its operators: the slow way is taken"
+    assert not conv.weight.numel(), "torch has changed its operators: kernels are reordered on every call"
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS[1:], ids=str)
-def test_an_activation_in_place_writes_over_its_input_and_leaves_the_original_alone(activation: nn.Module) -> None:
+def test_in_place_overwrites_the_input_and_leaves_the_original_module_alone(activation: nn.Module) -> None:
     x = noise(3, 5)
     expected = activation(x)
     made = in_place(activation)

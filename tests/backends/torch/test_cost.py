@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spleeter.backends.base import HostDevice
-from spleeter.backends.native.steps import LANES
+from spleeter.backends.native.implicit_gemm import LANES
 from spleeter.backends.torch import TorchBackend, amx
 from spleeter.configuration import Configuration
 from spleeter.model.functions import build
@@ -78,7 +78,7 @@ def two_stems() -> Cost:
 
 
 def test_arithmetic_of_two_stems(two_stems: Cost) -> None:
-    """Two U-Nets of 11.95 GFLOP, and 0.84 for the tail by blocks instead of 0.24."""
+    """Two U-Nets of 11.95 GFLOP, and 0.84 for the last layers on blocks instead of 0.24."""
     assert two_stems.gflop == pytest.approx(2 * (11.95 + 0.84), rel=0.01)
 
 
@@ -93,19 +93,19 @@ def test_number_of_operators(two_stems: Cost) -> None:
 
 @pytest.mark.skipif(not amx.is_available(), reason="needs AMX")
 def test_two_stems_in_split_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three products for one, in steps that are nearly full; and no tensor beside what the layers give."""
+    """Three products for one, in K blocks that are nearly full; and no tensor but the outputs of the layers."""
     gflop = 0.0
-    convolve = amx.SplitConvolution.convolve
+    convolve = amx.AmxConvolution.convolve
 
-    def counted(self: amx.SplitConvolution, *args: Any, **kwargs: Any) -> Tensor:
+    def counted(self: amx.AmxConvolution, *args: Any, **kwargs: Any) -> Tensor:
         nonlocal gflop
         output = convolve(self, *args, **kwargs)
-        n_products = self.n_parts * (self.n_parts + 1) // 2
-        n_numbers = 2 * LANES * sum(map(len, self.steps.phases)) / self.steps.factor**2
-        gflop += 2 * n_products * n_numbers * output.numel() / 1e9
+        n_products = self.n_components * (self.n_components + 1) // 2
+        k = 2 * LANES * sum(map(len, self.gemm.phases)) / self.gemm.upsampling**2  # of each output pixel
+        gflop += 2 * n_products * k * output.numel() / 1e9
         return output
 
-    monkeypatch.setattr(amx.SplitConvolution, "convolve", counted)
+    monkeypatch.setattr(amx.AmxConvolution, "convolve", counted)
     cost = cost_of_a_segment("spleeter:2stems")
     assert gflop / 2 == pytest.approx(3 * 2 * (11.95 + 0.84), rel=0.03)  # for two hops
     assert cost.mb < 245

@@ -1,4 +1,4 @@
-"""Laws of the recurrent network; that it gives what the original's gave is tested in test_checkpoint.py."""
+"""Laws of the BLSTM; test_checkpoint.py compares its estimates with recordings of the original."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def first_stem(networks: StemNetworks) -> BLSTM:
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3])
 @pytest.mark.parametrize("T", [1, 16, 33])
-def test_stems_are_magnitudes_like_the_mixture(n_channels: int, T: int) -> None:
+def test_stems_are_nonnegative_in_the_shape_of_the_mixture(n_channels: int, T: int) -> None:
     mixture = torch.rand(2, n_channels, T, 12) * 10
     stems = network(n_channels)(mixture)
     assert stems.shape == (3, *mixture.shape)
@@ -39,14 +39,14 @@ def test_segments_are_independent() -> None:
     torch.testing.assert_close(net(mixture), apart)
 
 
-def test_every_frame_hears_all_others() -> None:
+def test_every_frame_depends_on_all_others() -> None:
     mixture = torch.rand(1, 2, 16, 12, requires_grad=True)
     for frame in (0, 15):
         (gradient,) = torch.autograd.grad(network()(mixture)[:, :, :, frame].sum(), mixture)
         assert gradient.abs().sum((0, 1, 3)).gt(0).all()
 
 
-def test_a_frame_is_flattened_with_the_channels_fastest() -> None:
+def test_outputs_are_ordered_by_bin_then_channel() -> None:
     """The dense layer's outputs 2 f and 2 f + 1 are bin f, left and right."""
     net = first_stem(network())
     nn.init.zeros_(net.dense.weight)
@@ -57,8 +57,8 @@ def test_a_frame_is_flattened_with_the_channels_fastest() -> None:
     assert stem[0, 1, 3].tolist() == list(range(1, 24, 2))
 
 
-def test_reading_a_frame_goes_the_same_way() -> None:
-    """Features that see one number of each frame do not change with the others."""
+def test_inputs_are_ordered_by_bin_then_channel() -> None:
+    """Features of input 7 alone depend on bin 3, right, alone."""
     net = first_stem(network())
     for name, parameter in net.lstm.named_parameters():
         if name.startswith("weight_ih_l0"):
@@ -72,12 +72,12 @@ def test_reading_a_frame_goes_the_same_way() -> None:
     assert not torch.equal(net(mixture), net(other))
 
 
-def test_default_sizes_are_the_originals() -> None:
+def test_default_sizes_are_those_of_the_original() -> None:
     lstm = first_stem(blstm(["vocals"], {}, InputShape(2, 16, 12))).lstm  # type: ignore[arg-type]
     assert (lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.bidirectional) == (24, 250, 3, True)
 
 
-def test_fresh_weights_are_keras_defaults() -> None:
+def test_initial_weights_are_keras_defaults() -> None:
     lstm = first_stem(network(n_units=8)).lstm
     for name, parameter in lstm.named_parameters():
         if name.startswith("weight_ih"):

@@ -1,4 +1,4 @@
-"""A configuration's model.type is found wherever it may lie, and everything wrong with it is a ModelError."""
+"""Builders are looked up by the dotted name of model.type; whatever is wrong with one is a ModelError."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ def configured(model_type: str, params: Mapping[str, Any] | None = None) -> Conf
 
 @pytest.fixture
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on Python's path, with a package of one module."""
+    """A folder on Python's path with a package of one module."""
     package = tmp_path / "echo_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -72,7 +72,7 @@ def test_full_path_of_a_known_type() -> None:
 
 
 @pytest.mark.usefixtures("on_path")
-def test_own_model_by_its_full_path() -> None:
+def test_own_model_by_full_path() -> None:
     network = build(configured("echo_package.echo_module.echo", {"depth": 3}))
     assert cast(Any, network).arguments == (("a", "b"), {"depth": 3}, InputShape(2, 64, 128))
     assert network(torch.ones(1, 2, 64, 128)).shape == (2, 1, 2, 64, 128)
@@ -94,13 +94,13 @@ def test_own_model_among_the_functions() -> None:
         ("x.y.zzzzzzz", r"known types are blstm\.blstm, unet\.softmax_unet, unet\.unet"),
         ("unet.math.unet", r"no model type 'unet\.math\.unet'"),
         ("echo_package.no_such_module.echo", "no model type"),
-        ("echo_package.echo_module.answer", "is no function"),
+        ("echo_package.echo_module.answer", "answer is not callable: a builder is a function"),
         ("echo_package.echo_module.nothing", r"built a NoneType; it must return a torch\.nn\.Module"),
         ("echo_package.echo_module.failing", "cannot be built with params {}: KeyError: 'a key'"),
     ],
 )
 @pytest.mark.usefixtures("on_path")
-def test_wrong_types(model_type: str, reason: str) -> None:
+def test_wrong_model_types(model_type: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason) as caught:
         build(configured(model_type))
     assert "\n" not in str(caught.value)
@@ -126,21 +126,21 @@ def test_module_that_cannot_be_imported(on_path: Path, source: str, reason: str)
         find_builder("broken_module.model")
 
 
-def test_broken_neighbour_does_not_hide_the_known_types(among_functions: Path) -> None:
+def test_a_module_that_cannot_be_imported_does_not_hide_the_known_types(among_functions: Path) -> None:
     (among_functions / "broken_neighbour.py").write_text("1 / 0")
     with pytest.raises(ModelError, match=r"known types are blstm\.blstm, echo_here\.echo"):
         find_builder("zzz.zzz")
 
 
-def test_errors_of_the_known_builders_stay_as_they_are() -> None:
-    """Such as come from a configuration that was not checked."""
+def test_errors_of_the_known_builders_are_not_wrapped() -> None:
+    """With a configuration that was not validated."""
     model = SimpleNamespace(type="unet.unet", params={"conv_activation": "GELU"})
     configuration = SimpleNamespace(model=model, instrument_list=("a",), n_channels=2, T=64, F=64)
     with pytest.raises(ModelError, match=r"^no activation 'GELU'"):
         build(cast(Configuration, configuration))
 
 
-def test_result_is_a_module_of_its_own_each_time() -> None:
+def test_each_build_has_its_own_parameters() -> None:
     first, second = (build(configured("unet.unet")) for _ in range(2))
     assert isinstance(first, nn.Module)
     assert {id(p) for p in first.parameters()}.isdisjoint({id(p) for p in second.parameters()})

@@ -1,7 +1,6 @@
-"""Laws of the U-Nets; that they give what the original's gave is tested in test_checkpoint.py."""
+"""Laws of the U-Nets; test_checkpoint.py compares their estimates with recordings of the original."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def magnitudes(batch: int = 1, n_channels: int = 2) -> Tensor:
 
 @both_unets
 @pytest.mark.parametrize("n_channels", [1, 2, 3])
-def test_stems_are_parts_of_the_mixture(builder: Builder, n_channels: int) -> None:
+def test_stems_are_between_zero_and_the_mixture(builder: Builder, n_channels: int) -> None:
     mixture = magnitudes(2, n_channels)
     stems = network(builder, n_channels=n_channels)(mixture)
     assert stems.shape == (3, *mixture.shape)
@@ -39,16 +38,16 @@ def test_stems_are_parts_of_the_mixture(builder: Builder, n_channels: int) -> No
     assert not torch.allclose(stems[0], stems[1])
 
 
-def test_softmax_shares_out_the_whole_mixture() -> None:
+def test_softmax_stems_sum_to_the_mixture() -> None:
     mixture = magnitudes()
     torch.testing.assert_close(network(softmax_unet)(mixture).sum(0), mixture)
 
 
-def test_the_two_differ_in_how_logits_become_masks() -> None:
+def test_the_two_differ_in_the_function_from_logits_to_masks() -> None:
     plain, shared = network(unet), network(softmax_unet)
-    mixture = magnitudes() / 100  # so soft that no sigmoid is rounded to 1
+    mixture = magnitudes() / 100  # so small that no sigmoid is rounded to 1
     masks = plain(mixture) / mixture
-    expected = (masks / (1 - masks)).log().softmax(0)  # the sigmoid undone
+    expected = (masks / (1 - masks)).log().softmax(0)  # the inverse of the sigmoid, then softmax
     torch.testing.assert_close(shared(mixture) / mixture, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -89,7 +88,7 @@ def test_every_parameter_is_used(builder: Builder) -> None:
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_params_decide_about_the_layers() -> None:
+def test_params_choose_the_activations() -> None:
     def kinds(params: Mapping[str, Any]) -> list[str]:
         return [type(m).__name__ for m in network(unet, params).modules() if "LU" in type(m).__name__]
 
@@ -99,19 +98,17 @@ def test_params_decide_about_the_layers() -> None:
     assert chosen == (["ELU"] * 5 + ["LeakyReLU"] * 6) * n_stems
 
 
-def test_default_sizes_are_those_of_the_released_models() -> None:
+def test_the_default_network_has_as_many_weights_as_a_released_one() -> None:
     built = unet(["vocals"], {}, InputShape(2, 512, 1024))
-    kernels = [m.weight.shape for m in built.modules() if isinstance(m, nn.Conv2d)]
-    assert kernels == [(b, a, 5, 5) for a, b in pairwise([2, 16, 32, 64, 128, 256, 512])] + [(2, 1, 4, 4)]
-    # The released model of two stems is 78,614,080 bytes long, 8 of them a counter. Its sixth batch norm, 4 × 512
-    # numbers, led nowhere.
+    # The released checkpoint of two stems has 78,614,080 bytes, 8 of them a counter. The output of its sixth batch
+    # norm, 4 × 512 values, is not used.
     n_released = (78_614_080 - 8) // 4 // 2
     n_built = sum(tensor.numel() for key, tensor in built.state_dict().items() if "num_batches" not in key)
     assert n_built == n_released - 4 * 512
 
 
 @pytest.mark.parametrize("size", [4, 6, 10])
-def test_strided_convolution_by_hand(size: int) -> None:
+def test_same_convolution_equals_scipys_correlation(size: int) -> None:
     conv = SameConv2d(2, 3)
     x = torch.randn(1, 2, size, 2 * size)
     padded = np.pad(x[0].numpy(), ((0, 0), (1, 2), (1, 2)))
@@ -123,7 +120,7 @@ def test_strided_convolution_by_hand(size: int) -> None:
 
 
 def test_transposed_convolution_is_the_adjoint() -> None:
-    """So TensorFlow defines it: with one kernel, <conv(x), y> = <x, transposed(y)> for all x and y."""
+    """As TensorFlow defines it: with the same kernel, <conv(x), y> = <x, transposed(y)> for all x and y."""
     conv, transposed = SameConv2d(2, 3).double(), SameConvTranspose2d(3, 2).double()
     assert conv.bias is not None
     assert transposed.bias is not None
@@ -134,7 +131,7 @@ def test_transposed_convolution_is_the_adjoint() -> None:
     torch.testing.assert_close((conv(x) * y).sum(), (x * transposed(y)).sum())
 
 
-def test_fresh_weights_are_he_uniform() -> None:
+def test_initial_weights_are_he_uniform() -> None:
     """Keras's he_uniform: uniform within ±sqrt(6 / fan-in), where a transposed kernel's fan-in counts its outputs."""
     for module in network(unet).modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

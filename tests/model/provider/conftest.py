@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spleeter.model.provider import released
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.github import GithubModelProvider
 from spleeter.utils.logging import logger
 from tests.model.provider.models import archive, checkpoint_files, sha256
@@ -46,7 +46,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseHost]:
 def provider(host: ReleaseHost) -> GithubModelProvider:
     """The default release at that host."""
     made = GithubModelProvider(host.url, "deezer/spleeter", "v1.4.0")
-    made.patience = Patience(read_timeout=5.0, attempts=3, sleep=lambda seconds: None)
+    made.retry_policy = RetryPolicy(read_timeout=5.0, attempts=3, sleep=lambda seconds: None)
     return made
 
 
@@ -54,13 +54,13 @@ def provider(host: ReleaseHost) -> GithubModelProvider:
 def unreachable() -> GithubModelProvider:
     """The default release at a host that refuses connections."""
     made = GithubModelProvider("http://127.0.0.1:9", "deezer/spleeter", "v1.4.0")
-    made.patience = Patience(sleep=lambda seconds: None)
+    made.retry_policy = RetryPolicy(sleep=lambda seconds: None)
     return made
 
 
 @pytest.fixture
 def messages() -> Iterator[list[logging.LogRecord]]:
-    """What the package's logger was told."""
+    """The records of the package's logger."""
     records: list[logging.LogRecord] = []
 
     class Recorder(logging.Handler):

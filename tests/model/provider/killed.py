@@ -17,10 +17,10 @@ import filelock  # noqa: F401 - what children import need not be counted
 import httpx2  # noqa: F401
 
 from spleeter.model.provider import released
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import damages
+from spleeter.model.provider.manifest import differences
 
 URL, SHA256, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 MODEL = FOLDER / "2stems"
@@ -29,7 +29,7 @@ CALLS = {"open", "write", "writelines", "close", "mkdir", "rename", "replace", "
 
 def get() -> None:
     provider = GithubModelProvider(URL, "deezer/spleeter", "v1.4.0")
-    provider.patience = Patience(read_timeout=5.0)
+    provider.retry_policy = RetryPolicy(read_timeout=5.0)
     provider.get(str(MODEL))
 
 
@@ -82,7 +82,7 @@ def main() -> None:
             get()
             left = {file.name for file in FOLDER.iterdir()}
             assert left == {"2stems", ".2stems.lock"}, left
-        assert damages(MODEL, {}) == [], f"call {n_absent + n_whole}"
+        assert differences(MODEL, {}) == [], f"call {n_absent + n_whole}"
         leave_torn()
     print(n_absent, n_whole)
 

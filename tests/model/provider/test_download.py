@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
-from spleeter.model.provider.download import Patience, fetch, fetch_json
+from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from tests.model.provider.models import random_bytes, sha256
 from tests.model.provider.server import (
     Behaviour,
@@ -44,8 +44,8 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def patience(pauses: list[float]) -> Patience:
-    return Patience(connect_timeout=2.0, read_timeout=5.0, attempts=4, sleep=pauses.append)
+def policy(pauses: list[float]) -> RetryPolicy:
+    return RetryPolicy(connect_timeout=2.0, read_timeout=5.0, attempts=4, sleep=pauses.append)
 
 
 def assert_fetched(target: Path) -> None:
@@ -53,9 +53,9 @@ def assert_fetched(target: Path) -> None:
     assert list(target.parent.iterdir()) == [target], "nothing else is left"
 
 
-def test_a_good_server_is_asked_once(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_a_good_server_is_asked_once(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     seen: list[tuple[int, int | None]] = []
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience, lambda done, total: seen.append((done, total)))
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy, lambda done, total: seen.append((done, total)))
     assert_fetched(tmp_path / "f")
     assert len(host.requests) == 1
     assert seen == sorted(seen)
@@ -63,10 +63,10 @@ def test_a_good_server_is_asked_once(host: ReleaseHost, tmp_path: Path, patience
 
 
 def test_a_dropped_connection_is_resumed_where_it_broke(
-    host: ReleaseHost, tmp_path: Path, patience: Patience
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy
 ) -> None:
     host.script = [drop_after(100_000), drop_after(1), drop_after(200_000)]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert [request.range for request in host.requests] == [None, "bytes=100000-", "bytes=100001-", "bytes=300001-"]
     assert host.sent == len(BODY), "no byte was sent twice"
@@ -78,32 +78,34 @@ def test_any_row_of_drops_gives_the_same_file(drops: list[int]) -> None:
     with release_host() as host, TemporaryDirectory() as folder:
         host.files["/file"] = BODY
         host.script = [drop_after(n_bytes) for n_bytes in drops]
-        patience = Patience(attempts=7, sleep=lambda seconds: None)
-        fetch(f"{host.url}/file", Path(folder, "f"), sha256(BODY), patience)
+        policy = RetryPolicy(attempts=7, sleep=lambda seconds: None)
+        fetch(f"{host.url}/file", Path(folder, "f"), sha256(BODY), policy)
         assert_fetched(Path(folder, "f"))
         assert host.sent == len(BODY)
 
 
 def test_the_next_call_goes_on_with_what_the_last_one_got(
-    host: ReleaseHost, tmp_path: Path, patience: Patience
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy
 ) -> None:
     host.script = [drop_after(250_000), *[answer(503)] * 4]
     with pytest.raises(HostUnavailableError, match="503"):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert not (tmp_path / "f").exists()
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert host.requests[-1].range == "bytes=250000-"
     assert host.requests[-1].if_range == f'"{sha256(BODY)}"'
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_anew(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_a_file_that_changed_meanwhile_is_fetched_anew(
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy
+) -> None:
     host.files["/file"] = random_bytes(500_000, seed=1)
     host.script = [drop_after(250_000), *[answer(503)] * 4]
-    with pytest.raises(HostUnavailableError):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    with pytest.raises(HostUnavailableError, match="503"):
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     host.files["/file"] = BODY
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert host.sent == 250_000 + len(BODY), "it was the server that noticed, by If-Range"
 
@@ -114,92 +116,92 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(host: ReleaseHost, tmp_pa
     ids=["ignores Range", "ignores Range, no length", "another part", "416", "no Content-Range"],
 )
 def test_a_server_that_cannot_resume_starts_over(
-    host: ReleaseHost, tmp_path: Path, patience: Patience, second: Behaviour
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, second: Behaviour
 ) -> None:
     host.script = [drop_after(100_000), second]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
 
 
-def test_a_server_that_sends_part_by_part(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_a_server_that_sends_part_by_part(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [only_a_part(100_000)] * 5
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert host.sent == len(BODY)
 
 
 @pytest.mark.parametrize("length", [len(BODY) + 10, len(BODY) - 10, 0])
 def test_a_wrong_content_length_is_noticed(
-    host: ReleaseHost, tmp_path: Path, patience: Patience, length: int
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, length: int
 ) -> None:
     host.script = [claim_length(length)]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert len(host.requests) > 1
 
 
 def test_a_silent_connection_counts_as_dropped(host: ReleaseHost, tmp_path: Path, pauses: list[float]) -> None:
     host.script = [stall_after(100_000), stall_after(0)]
-    patience = Patience(read_timeout=0.2, sleep=pauses.append)
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    policy = RetryPolicy(read_timeout=0.2, sleep=pauses.append)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert [request.range for request in host.requests] == [None, "bytes=100000-", "bytes=100000-"]
 
 
 def test_a_server_in_trouble_is_asked_again_with_growing_pauses(
-    host: ReleaseHost, tmp_path: Path, patience: Patience, pauses: list[float]
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, pauses: list[float]
 ) -> None:
     host.script = [answer(500), answer(429, Retry_After="7"), answer(503, Retry_After="100000")]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert pauses == [1.0, 7.0, 60.0]
 
 
-def test_patience_is_bounded(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_retries_are_bounded(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [answer(500)] * 100
     with pytest.raises(HostUnavailableError, match=f"{host.url}/file: HTTP 500"):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
-    assert len(host.requests) == patience.attempts
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
+    assert len(host.requests) == policy.attempts
 
 
 def test_a_server_that_always_drops_at_the_same_place_and_cannot_resume_is_given_up(
-    host: ReleaseHost, tmp_path: Path, patience: Patience
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy
 ) -> None:
     def drop_at_once(handler: object, body: bytes) -> None:
         claim_length(len(body))(handler, body[:100_000])  # type: ignore[arg-type]
 
     host.script = [drop_at_once] * 100
-    with pytest.raises(HostUnavailableError):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
-    assert len(host.requests) == patience.attempts
+    with pytest.raises(HostUnavailableError, match="no download from"):
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
+    assert len(host.requests) == policy.attempts
 
 
-def test_attempts_that_get_further_are_not_counted(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_attempts_that_get_further_are_not_counted(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [drop_after(20_000)] * 19
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
-    assert len(host.requests) > 3 * patience.attempts
+    assert len(host.requests) > 3 * policy.attempts
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_refusal_is_final(host: ReleaseHost, tmp_path: Path, patience: Patience, status: int) -> None:
+def test_a_refusal_is_final(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, status: int) -> None:
     host.script = [answer(status)]
     with pytest.raises(RefusedError, match=f"{host.url}/file was refused with HTTP {status}"):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert len(host.requests) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_damage_once_is_repaired(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_damage_once_is_repaired(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [damaged]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
 
 
-def test_damage_twice_is_an_error_and_leaves_nothing(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_damage_twice_is_an_error_and_leaves_nothing(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [damaged, damaged]
     with pytest.raises(DownloadError, match="not what was released") as caught:
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert not isinstance(caught.value, HostUnavailableError | RefusedError)
     assert len(host.requests) == 2
     assert not list(tmp_path.iterdir())
@@ -207,53 +209,53 @@ def test_damage_twice_is_an_error_and_leaves_nothing(host: ReleaseHost, tmp_path
 
 @pytest.mark.parametrize("n_bytes", [1, 1000, len(BODY), len(BODY) + 1])
 def test_a_partial_file_of_something_else_does_no_harm(
-    host: ReleaseHost, tmp_path: Path, patience: Patience, n_bytes: int
+    host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, n_bytes: int
 ) -> None:
     (tmp_path / "f.part").write_bytes(bytes(n_bytes))
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
 
 
-def test_a_partial_file_that_is_whole_needs_no_server(tmp_path: Path, patience: Patience) -> None:
+def test_a_partial_file_that_is_whole_needs_no_server(tmp_path: Path, policy: RetryPolicy) -> None:
     (tmp_path / "f.part").write_bytes(BODY)
-    fetch("http://127.0.0.1:9/file", tmp_path / "f", sha256(BODY), patience)
+    fetch("http://127.0.0.1:9/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
 
 
-def test_redirects_are_followed_and_keep_the_range(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_redirects_are_followed_and_keep_the_range(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.files["/release"] = b""
     there = answer(302, Location=f"{host.url}/file")
     host.script = [there, drop_after(100_000), there]
-    fetch(f"{host.url}/release", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/release", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
     assert [r.range for r in host.requests if r.path == "/file"] == [None, "bytes=100000-"]
 
 
-def test_redirects_without_end_are_an_error(host: ReleaseHost, tmp_path: Path, patience: Patience) -> None:
+def test_redirects_without_end_are_an_error(host: ReleaseHost, tmp_path: Path, policy: RetryPolicy) -> None:
     host.script = [answer(302, Location=f"{host.url}/file")] * 100
     with pytest.raises(DownloadError, match="redirect"):
-        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
 
 
 def test_whoever_is_offline_learns_it_after_two_attempts(
-    tmp_path: Path, patience: Patience, pauses: list[float]
+    tmp_path: Path, policy: RetryPolicy, pauses: list[float]
 ) -> None:
     with socket.socket() as bound:  # bound but not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/file"
         with pytest.raises(HostUnavailableError, match=url):
-            fetch(url, tmp_path / "f", sha256(BODY), patience)
+            fetch(url, tmp_path / "f", sha256(BODY), policy)
     assert pauses == [1.0]
 
 
 def test_a_connection_lost_midway_is_worth_more_attempts(
     host: ReleaseHost, tmp_path: Path, pauses: list[float]
 ) -> None:
-    patience = Patience(attempts=4, connect_attempts=1, sleep=pauses.append)
+    policy = RetryPolicy(attempts=4, connect_attempts=1, sleep=pauses.append)
     host.script = [drop_after(1000)]
     nowhere = answer(302, Location="http://127.0.0.1:9/")
     host.script += [nowhere, nowhere]
-    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), patience)
+    fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
     assert_fetched(tmp_path / "f")
 
 
@@ -261,28 +263,28 @@ def test_a_connection_lost_midway_is_worth_more_attempts(
     "url", ["ftp://127.0.0.1/file", "http://", "http://127.0.0.1:port/file", "file:///etc/hosts"]
 )
 def test_an_unusable_url_is_an_error_at_once(
-    tmp_path: Path, patience: Patience, pauses: list[float], url: str
+    tmp_path: Path, policy: RetryPolicy, pauses: list[float], url: str
 ) -> None:
     with pytest.raises(DownloadError, match=r"cannot fetch") as caught:
-        fetch(url, tmp_path / "f", sha256(BODY), patience)
+        fetch(url, tmp_path / "f", sha256(BODY), policy)
     assert not isinstance(caught.value, HostUnavailableError)
     assert not pauses
 
 
 def test_an_unusable_proxy_is_no_traceback(
-    tmp_path: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(HostUnavailableError, match="proxy"):
-        fetch("http://release.invalid/file", tmp_path / "f", sha256(BODY), patience)
+        fetch("http://release.invalid/file", tmp_path / "f", sha256(BODY), policy)
 
 
-def test_json(host: ReleaseHost, patience: Patience) -> None:
+def test_json(host: ReleaseHost, policy: RetryPolicy) -> None:
     host.files["/index"] = b'{"2stems": "abc"}'
     host.script = [answer(500)]
-    assert fetch_json(f"{host.url}/index", patience) == {"2stems": "abc"}
+    assert fetch_json(f"{host.url}/index", policy) == {"2stems": "abc"}
     host.files["/index"] = b"<html>"
     with pytest.raises(DownloadError, match=f"{host.url}/index is not JSON"):
-        fetch_json(f"{host.url}/index", patience)
+        fetch_json(f"{host.url}/index", policy)

@@ -1,7 +1,9 @@
-"""An archive gives plain files inside the folder, or an error and nothing outside it."""
+"""An archive is extracted to plain files inside the folder, or refused; nothing appears outside."""
 
 import gzip
+import importlib
 import io
+import sys
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,8 +101,34 @@ def test_anything_else_is_refused(tmp_path: Path, info: tarfile.TarInfo) -> None
         extracted(packed(member("checkpoint"), info), tmp_path)
 
 
+def test_a_file_with_the_name_of_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"archive archive\.tar\.gz refused: it uses a file as a folder"):
+        extracted(packed(member("sub/checkpoint"), member("sub")), tmp_path)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="every later Python has the filter")
+def test_the_checks_hold_without_tarfiles_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Python 3.11.0 to 3.11.3, which have none."""
+    for name in ("data_filter", "FilterError"):
+        monkeypatch.delattr(tarfile, name, raising=False)
+    old = importlib.reload(extract)
+    try:
+        (tmp_path / "inside").mkdir()
+        for number, info in enumerate([member("/evil"), member("../evil"), member("link", tarfile.SYMTYPE, "..")]):
+            path = tmp_path / f"{number}.tar.gz"
+            path.write_bytes(packed(info))
+            with pytest.raises(DownloadError, match="archive refused"):
+                old.extract_tar(path, tmp_path / "inside")
+        (tmp_path / "good.tar.gz").write_bytes(GOOD)
+        old.extract_tar(tmp_path / "good.tar.gz", tmp_path / "inside")
+        assert {path.name for path in (tmp_path / "inside").iterdir()} == {"checkpoint", "model.index"}
+    finally:
+        monkeypatch.undo()
+        importlib.reload(extract)
+
+
 def test_a_file_through_a_link_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError):
+    with pytest.raises(DownloadError, match="'out' is neither a file nor a folder"):
         extracted(packed(member("out", tarfile.SYMTYPE, ".."), member("out/evil")), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""A folder is replaced in one step, under a lock, and never at the cost of something else."""
+"""A folder is replaced atomically, under a lock, and only if nothing else is lost."""
 
 import threading
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from spleeter.errors import DownloadError, ModelError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.install import locked, staged
-from spleeter.model.provider.manifest import Manifest, records
+from spleeter.model.provider.manifest import Manifest, file_records
 from tests.model.provider.models import checkpoint_files, write_files
 
 OLD, NEW = checkpoint_files(seed=1), checkpoint_files(seed=2)
@@ -18,7 +18,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_a_whole_model_appears(tmp_path: Path) -> None:
+def test_a_complete_model_appears(tmp_path: Path) -> None:
     with staged(tmp_path / "2stems") as staging:
         write_files(staging, NEW)
         assert not (tmp_path / "2stems").exists()
@@ -27,7 +27,7 @@ def test_a_whole_model_appears(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [{}, OLD, {"checkpoint": b"torn", "._model.meta": b"", ".probe": b"OK"}])
-def test_it_replaces_what_a_download_left(tmp_path: Path, before: dict[str, bytes]) -> None:
+def test_it_replaces_an_earlier_download(tmp_path: Path, before: dict[str, bytes]) -> None:
     write_files(tmp_path / "2stems", before)
     with staged(tmp_path / "2stems") as staging:
         write_files(staging, NEW)
@@ -44,7 +44,7 @@ def test_nothing_changes_if_the_download_fails(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["2stems"]
 
 
-def test_what_is_no_model_does_not_appear(tmp_path: Path) -> None:
+def test_an_incomplete_model_does_not_appear(tmp_path: Path) -> None:
     with (
         pytest.raises(DownloadError, match=r"holds no usable model: .*no model\.index"),
         staged(tmp_path / "2stems") as staging,
@@ -64,7 +64,7 @@ def test_other_files_are_never_lost(tmp_path: Path, name: str) -> None:
 
 def test_files_of_the_manifest_are_no_other_files(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "mine", {**OLD, "configuration.json": b"{}"})
-    Manifest(model="mine", release="v1", source="", archive_sha256="", files=records(folder)).write(folder)
+    Manifest(model="mine", release="v1", source="", archive_sha256="", files=file_records(folder)).write(folder)
     with staged(folder) as staging:
         write_files(staging, NEW)
     assert contents(folder) == NEW
@@ -72,12 +72,12 @@ def test_files_of_the_manifest_are_no_other_files(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "2stems").write_text("precious")
-    with pytest.raises(ModelError), staged(tmp_path / "2stems"):
+    with pytest.raises(ModelError, match="is not replaced by a download"), staged(tmp_path / "2stems"):
         pytest.fail("the download must not begin")
     assert (tmp_path / "2stems").read_text() == "precious"
 
 
-def test_what_dead_processes_left_is_removed_and_neighbours_are_not(tmp_path: Path) -> None:
+def test_leftovers_of_dead_processes_are_removed_and_other_folders_are_not(tmp_path: Path) -> None:
     for name in (".2stems.new-123", ".2stems.old-9", ".2stems-16kHz.new-1", "2stems.new-1", ".2stems"):
         write_files(tmp_path / name, NEW)
     with staged(tmp_path / "2stems") as staging:
@@ -96,7 +96,7 @@ def test_a_link_to_a_folder_stays_one(tmp_path: Path) -> None:
     assert contents(tmp_path / "2stems") == NEW
 
 
-def test_a_lock_may_be_entered_again_by_another_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_is_reentrant_through_another_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with locked(Path("2stems")), locked(tmp_path / "2stems"), locked(tmp_path / "sub" / ".." / "2stems"):
         pass

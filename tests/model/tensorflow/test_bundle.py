@@ -104,7 +104,7 @@ def test_unusable_entries(tmp_path: Path, changes: dict[str, Any], reason: str) 
 
 @with_files
 @given(st.binary(max_size=80), st.binary(max_size=80) | st.just(header()))
-def test_rightly_summed_nonsense(tmp_path: Path, message: bytes, header_message: bytes) -> None:
+def test_garbage_with_right_checksums(tmp_path: Path, message: bytes, header_message: bytes) -> None:
     (tmp_path / "model.index").write_bytes(simple_table({b"": header_message, b"a": message}))
     (tmp_path / DATA).write_bytes(bytes(100))
     with contextlib.suppress(CheckpointError):
@@ -172,5 +172,5 @@ def test_state_file_that_names_nothing(tmp_path: Path) -> None:
 @given(st.binary(max_size=60) | st.binary(max_size=600).map(lambda name: b'model_checkpoint_path: "' + name + b'"'))
 def test_any_state_file(tmp_path: Path, state: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(state)
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"names no checkpoint|names the checkpoint|cannot read"):
         find_bundle(tmp_path)

@@ -71,7 +71,7 @@ def test_bytes_put_in_anywhere(tmp_path: Path) -> None:
 
 @with_files
 @given(st.lists(st.tuples(st.binary(max_size=5), st.binary(max_size=60)), max_size=3), st.integers(0, 255))
-def test_rightly_summed_nonsense(tmp_path: Path, blocks: list[tuple[bytes, bytes]], compression: int) -> None:
+def test_garbage_with_right_checksums(tmp_path: Path, blocks: list[tuple[bytes, bytes]], compression: int) -> None:
     with contextlib.suppress(CheckpointError):
         assert isinstance(read(tmp_path, table(blocks, compression)), dict)
 

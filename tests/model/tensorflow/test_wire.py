@@ -1,4 +1,4 @@
-"""Numbers and fields come back as they were written, and whatever else is a WireError."""
+"""Numbers and fields come back as they were written, and all other bytes are a WireError."""
 
 import contextlib
 
@@ -38,7 +38,7 @@ def test_number_of_too_many_bits_or_bytes(data: bytes) -> None:
 
 
 @given(st.binary(max_size=12))
-def test_each_number_has_one_form(data: bytes) -> None:
+def test_each_number_has_one_encoding(data: bytes) -> None:
     with contextlib.suppress(WireError):
         value, size = read_varint(data, 0)
         assert varint(value) == data[:size]

@@ -1,4 +1,4 @@
-"""Progress bars, for downloads, songs and batches; nothing where there is no terminal."""
+"""Progress bars for downloads, songs and batches of songs; nothing is shown where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from typing import TYPE_CHECKING
 from spleeter.cli.console import console
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    import rich.progress
 
     from spleeter.model.provider import ModelProvider
+    from spleeter.separator import Progress
 
-SongProgress = Callable[[int, int | None], None]
+__all__ = ["BatchBars", "count_bar", "download_bar", "fetch_model"]
 
 
-class BatchProgress:
-    """Bars for a batch of `n_songs`; use `batch` around the work and `song` around each song.
+class BatchBars:
+    """A bar for a batch of songs and one for each song in work; songs may be separated in several threads.
 
-    `check` is called whenever there is progress, and may raise to stop it.
+    Args:
+        n_songs: in the batch.
+        check: called whenever there is progress; what it raises stops the song.
     """
 
     def __init__(self, n_songs: int, check: Callable[[], None]) -> None:
         self._n_songs = n_songs
         self._check = check
-        self._bars = _bars() if console().is_terminal else None
+        self._bars = _batch_bars() if console().is_terminal else None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Show the bars while the batch is worked off."""
+        """Show the bars within this context."""
         if self._bars is None:
             yield
             return
@@ -39,19 +42,19 @@ class BatchProgress:
             yield
 
     @contextmanager
-    def song(self, name: str) -> Iterator[SongProgress]:
-        """Show a song's bar; yields what to call with the samples done and in all."""
+    def song(self, name: str) -> Iterator[Progress]:
+        """Show a song's bar within this context; yields a callback for the separator."""
         self._check()
         bars = self._bars
         task = bars.add_task(name, total=None) if bars else None
 
-        def tell(done: int, total: int | None) -> None:
+        def update(done: int, total: int | None) -> None:
             self._check()
             if bars and task is not None:
                 bars.update(task, completed=done, total=total and max(done, total))
 
         try:
-            yield tell
+            yield update
         finally:
             if bars and task is not None:
                 bars.remove_task(task)
@@ -59,7 +62,7 @@ class BatchProgress:
                     bars.advance(self._batch_task)
 
 
-def _bars() -> Progress:
+def _batch_bars() -> rich.progress.Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
@@ -74,8 +77,8 @@ def _bars() -> Progress:
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar for so many things of a kind; yields what to call with those that are done."""
+def count_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar that counts to `total`, labelled `what`; yields a callback for the number done."""
     if not console().is_terminal:
         yield lambda done: None
         return
@@ -88,7 +91,7 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def fetch_model(name: str) -> None:
-    """Have a model at hand, downloaded if need be. Raises ModelError."""
+    """Download a model unless it is there, behind a progress bar. Raises ModelError."""
     from spleeter.model.provider import ModelProvider
 
     provider = ModelProvider.default()
@@ -98,7 +101,7 @@ def fetch_model(name: str) -> None:
 
 @contextmanager
 def download_bar(provider: ModelProvider, name: str) -> Iterator[None]:
-    """Show how far `provider` has come with downloading model `name`; nothing where there is no terminal."""
+    """Show the progress of the provider's downloads of model `name` within this context."""
     if not console().is_terminal:
         yield
         return
