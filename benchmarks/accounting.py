@@ -1,4 +1,4 @@
-"""Run a command and write down what it used. A script, and a process of its own, for a reason:
+"""Run a command and record its time and peak memory. It is a script, and a process of its own, for a reason:
 
 The peak memory that the system reports for a process begins with that of the process that started it, because the
 two are one until the command's program is loaded. This one is small; the benchmarks, with torch, are not.

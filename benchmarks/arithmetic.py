@@ -1,4 +1,4 @@
-"""How much there is to compute, and how fast this machine computes at best."""
+"""Operations of the networks, and the rate of a matrix product, which is about the best that a machine reaches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZE = 4096
 
 
 def matrix_product(device: torch.device) -> Callable[[], float]:
-    """A measure of the GFLOP/s of multiplying two float32 matrices of 4096 × 4096."""
+    """A measurement of the GFLOP/s of multiplying two float32 matrices of 4096 × 4096."""
     a, b = torch.randn((2, _SIZE, _SIZE), device=device)
     out = torch.empty_like(a)
     seconds = timer(lambda: torch.mm(a, b, out=out), device, at_least=0.2)
@@ -25,7 +25,7 @@ def matrix_product(device: torch.device) -> Callable[[], float]:
 def network_gflop(configuration: Configuration) -> float:
     """GFLOP that the plain network needs for one segment of T frames and one stem, as torch counts them.
 
-    A network that is prepared for separation does the same with about as many; figures for it are in these, too.
+    The network that is prepared for inference needs about as many; its GFLOP/s are in terms of these.
     """
     with torch.device("meta"), torch.no_grad():
         network = build(configuration).eval()

@@ -1,4 +1,4 @@
-"""Timing: what is compared is measured in turn, so that a machine that gets busy slows all of it down."""
+"""Timing: alternatives are measured in turn, so that a machine that gets busy slows all of them down."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Measured = TypeVar("Measured")
 
 
 def in_turn(measures: Mapping[Key, Callable[[], Measured]], rounds: int) -> dict[Key, list[Measured]]:
-    """Take every measure once in each of several rounds; what each gave, in the order of the rounds."""
+    """Take every measurement once in each of several rounds; the results of each, in the order of the rounds."""
     taken: dict[Key, list[Measured]] = {key: [] for key in measures}
     for _ in range(rounds):
         for key, measure in measures.items():
@@ -22,23 +22,23 @@ def in_turn(measures: Mapping[Key, Callable[[], Measured]], rounds: int) -> dict
 
 
 def timer(
-    act: Callable[[], object], device: torch.device, at_least: float = 0.0, warm_up: bool = True
+    function: Callable[[], object], device: torch.device, at_least: float = 0.0, warm_up: bool = True
 ) -> Callable[[], float]:
-    """A measure of the seconds that one call takes, the device's work included.
+    """A measurement of the seconds that one call takes, the device's work included.
 
     Args:
-        act: what is timed.
-        at_least: it is called until this many seconds are over, for what is too short to be timed alone.
+        function: what is timed.
+        at_least: it is called until this many seconds are over, for calls that are too short to be timed alone.
         warm_up: whether to call it once here, untimed.
     """
     if warm_up:
-        act()
+        function()
 
     def seconds() -> float:
         synchronise(device)
         start, calls, elapsed = time.perf_counter(), 0, 0.0
         while not calls or elapsed < at_least:
-            act()
+            function()
             synchronise(device)
             calls, elapsed = calls + 1, time.perf_counter() - start
         return elapsed / calls

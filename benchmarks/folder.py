@@ -1,4 +1,4 @@
-"""A folder of songs, files to files, and its parts alone: they go on side by side, so the slowest limits all."""
+"""A folder of songs, files to files, and each stage alone: stages run in parallel, so the slowest limits all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.clock import in_turn
-from benchmarks.models import Model
+from benchmarks.models import MeasuredModel
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from benchmarks.songs import SAMPLE_RATE, cut, read
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.audio.codec import Codec
@@ -27,30 +27,30 @@ from spleeter.separator import Separator
 from spleeter.types import Waveform
 
 _CODECS = (Codec.WAV, Codec.MP3)
-_PARTS = ("decode", "device", "encode")
+_STAGES = ("decode", "device", "encode")
 _BLOCK = 1 << 19
-"""Samples that go through a part at once: about as many as a separation gives, 12 s."""
+"""Samples of a block: about as many as a separation yields, 12 s."""
 
 
-def measure(setting: Setting, model: Model, n_songs: int, seconds: float) -> Table:
-    """Separate mp3 files to wav and to mp3 files, all of it and each part, in turn."""
+def measure(setting: Setting, model: MeasuredModel, n_songs: int, seconds: float) -> Table:
+    """Separate mp3 files to wav and to mp3 files, the whole and each stage, in turn."""
     songs = _folder(setting, n_songs, seconds)
     separator = Separator(model.descriptor, device=str(setting.device))
     waveform = np.concatenate(list(read(setting.songs.file(seconds, Codec.MP3))))
     stems = separator.separate(waveform)
-    n_at_once, rounds = catalogue.songs_in_parallel(setting.device.type), setting.options.n_rounds()
-    tell(f"gpu: {rounds} rounds of {n_songs} songs, {n_at_once} at once")
+    n_parallel, rounds = catalogue.songs_in_parallel(setting.device.type), setting.options.n_rounds()
+    log(f"gpu: {rounds} rounds of {n_songs} songs, {n_parallel} in parallel")
     rows = []
     for codec in _CODECS:
         jobs = _jobs(songs, setting.folder / "separated", stems, codec)
-        acts = _acts(separator, waveform, stems, codec)
-        measures = {part: partial(_seconds, jobs, act, n_at_once) for part, act in acts.items()}
+        stages = _stages(separator, waveform, stems, codec)
+        measures = {stage: partial(_seconds, jobs, function, n_parallel) for stage, function in stages.items()}
         rows.append(_row(f"{n_songs} songs, mp3 to {codec}", in_turn(measures, rounds), n_songs * seconds))
     note = (
-        f"{model.label}, {n_songs} songs of {seconds:g} s, {n_at_once} at once. The parts go on side by side: "
+        f"{model.label}, {n_songs} songs of {seconds:g} s, {n_parallel} in parallel. The stages run in parallel: "
         "one whose share is near 100 % limits the whole."
     )
-    return Table("A folder of songs, and its parts alone", rows, [note])
+    return Table("A folder of songs, and each stage alone", rows, [note])
 
 
 def _folder(setting: Setting, n_songs: int, seconds: float) -> Path:
@@ -66,10 +66,10 @@ def _jobs(folder: Path, destination: Path, names: Mapping[str, Waveform], codec:
     return catalogue.plan_jobs(songs, destination, Output(codec=codec), tuple(names))
 
 
-def _acts(
+def _stages(
     separator: Separator, waveform: Waveform, stems: Mapping[str, Waveform], codec: Codec
 ) -> dict[str, Callable[[Job], object]]:
-    """What is to be done for a job, all of it and each part."""
+    """The whole of a job, and each of its stages."""
 
     def whole(job: Job) -> object:
         return separator.separate_to_file(job.song, job.outputs["vocals"].parents[1], codec=codec)
@@ -88,10 +88,10 @@ def _acts(
     return {"whole": whole, "decode": decode, "device": device, "encode": encode}
 
 
-def _seconds(jobs: list[Job], act: Callable[[Job], object], n_at_once: int) -> float:
-    """Seconds until a part of all jobs is done, as many at once as in a catalogue."""
+def _seconds(jobs: list[Job], stage: Callable[[Job], object], n_parallel: int) -> float:
+    """Seconds until a stage of all jobs is done, run as a catalogue runs them."""
     start = time.perf_counter()
-    if failures := catalogue.run_jobs(jobs, act, n_at_once):
+    if failures := catalogue.run_jobs(jobs, stage, n_parallel):
         raise SystemExit(failures[0].reason)
     return time.perf_counter() - start
 
@@ -99,6 +99,6 @@ def _seconds(jobs: list[Job], act: Callable[[Job], object], n_at_once: int) -> f
 def _row(what: str, taken: Mapping[str, list[float]], seconds: float) -> Row:
     whole = median(taken["whole"])
     row: Row = {"what": what, "wall_s": whole, "x_real_time": seconds / whole}
-    for part in _PARTS:
-        row |= {f"{part}_s": median(taken[part]), f"{part}_percent": round(100 * median(taken[part]) / whole)}
+    for stage in _STAGES:
+        row |= {f"{stage}_s": median(taken[stage]), f"{stage}_percent": round(100 * median(taken[stage]) / whole)}
     return row

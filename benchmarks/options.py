@@ -1,4 +1,4 @@
-"""What a run of the benchmarks is asked for: the command line, read once into a frozen object."""
+"""Options of the benchmarks: the command line, parsed once into a frozen object."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 SECTIONS = {
-    "machine": "what it runs on, and how fast that multiplies matrices; always first",
-    "startup": "the command's start: the interpreter, torch, --help, a clip of 10 s",
+    "machine": "the machine, and the rate of its matrix product; always first",
+    "startup": "start of the command: the interpreter, torch, --help, a clip of 10 s",
     "command": "the whole command, file to files: 2 and 4 stems, a song and an hour",
     "separation": "arrays to arrays with a loaded model: 2 and 4 stems, every quality, float32 and bfloat16",
     "stages": "each stage on its own, from decoding to encoding, and the network's GFLOP/s",
     "borders": "how far the level of a steady tone steps where segments meet",
     "wiener": "the multichannel Wiener filter, against norbert",
-    "precision": "how near half precision comes to float32, stem by stem",
+    "precision": "SNR of the stems in half precision against float32",
     "memory": "peak memory of the command against the length of the song",
     "training": "steps of training a second",
     "evaluation": "BSS Eval v4 of four stems, against museval",
@@ -44,14 +44,14 @@ examples:
   python -m benchmarks gpu
   python -m benchmarks gpu --device cpu --quick
 
-Times are medians of --rounds, taken in turn with what they are compared with. Temporary files, 3.2 GB for an hour
+Times are medians of --rounds, taken in turn with the alternatives. Temporary files, 3.2 GB for an hour
 with 4 stems, lie in the folder that TMPDIR names.
 """
 
 
 @dataclass(frozen=True)
 class Options:
-    """The command line's arguments; None where the sections are to choose."""
+    """The command line's arguments; None where the sections choose."""
 
     sections: tuple[str, ...]
     minutes: tuple[float, ...] | None
@@ -66,7 +66,7 @@ class Options:
     plot: Path | None
 
     def n_rounds(self, full: int = 3, quick: int = 1) -> int:
-        """How often something short is measured."""
+        """Rounds of a short measurement."""
         return self.rounds or (quick if self.quick else full)
 
     def lengths(self, full: Sequence[float], quick: Sequence[float]) -> tuple[float, ...]:
@@ -75,7 +75,7 @@ class Options:
 
 
 def read(arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line; what is wrong with it ends the program with a message."""
+    """Parse the command line; an error in it ends the program with a message."""
     parser = _parser()
     values: dict[str, Any] = vars(parser.parse_args(arguments))
     named = values.pop("sections")
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--minutes", type=_minutes, nargs="+", metavar="N", help="command, memory: lengths (3 60, and 1 10 60)"
     )
-    how.add_argument("--rounds", type=_count, metavar="N", help="how often short things are measured (3, startup 5)")
+    how.add_argument("--rounds", type=_count, metavar="N", help="rounds of short measurements (3, startup 5)")
     how.add_argument("--song", type=_file, metavar="FILE", help="a real song, repeated as needed (synthetic music)")
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (auto)")
     how.add_argument("--peers", type=_folder, metavar="FOLDER", help="peers: see benchmarks/peers/README.md")

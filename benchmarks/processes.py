@@ -1,4 +1,4 @@
-"""Commands as processes of their own: what they said, and what they used by the system's own account."""
+"""Commands as processes of their own: their output, and the time and memory that the system reports for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statistics import median
 
 import soundfile
 
-from benchmarks.models import Model
+from benchmarks.models import MeasuredModel
 from spleeter.audio.codec import Codec
 
 _ACCOUNTING = Path(__file__).with_name("accounting.py")
@@ -22,7 +22,7 @@ _ACCOUNTING = Path(__file__).with_name("accounting.py")
 
 @dataclass(frozen=True)
 class Usage:
-    """Of a finished process: seconds, seconds of all processors together, peak resident MB, and its output."""
+    """Of a finished process: elapsed seconds, CPU seconds of all cores together, peak resident MB, and its output."""
 
     wall_s: float
     cpu_s: float
@@ -35,7 +35,7 @@ def run(command: Iterable[object], environment: Mapping[str, str] | None = None)
 
     Args:
         command: the program and its arguments.
-        environment: variables that it gets besides those of this process.
+        environment: variables beside those of this process.
     """
     arguments = [str(argument) for argument in command]
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def run(command: Iterable[object], environment: Mapping[str, str] | None = None)
 
 
 def separate(
-    model: Model,
+    model: MeasuredModel,
     song: Path,
     codec: Codec = Codec.WAV,
     device: str = "auto",
@@ -60,7 +60,7 @@ def separate(
     environment: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
 ) -> Usage:
-    """Run `spleeter separate` on one song; the stems are thrown away once they are known to be whole."""
+    """Run `spleeter separate` on one song; the stems are checked for their length and removed."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["-p", model.descriptor, "-c", codec, "-o", folder, *_device(device), *options, song]
         usage = run([*program, "separate", *arguments], environment)
@@ -78,7 +78,7 @@ def typical(usages: Sequence[Usage]) -> dict[str, float]:
 
 
 def _device(device: str) -> list[str]:
-    """The option that the original, which is run by this too, does not have."""
+    """The option of the device, which the original, run by this too, does not have."""
     return [] if device == "auto" else ["--device", device]
 
 

@@ -1,4 +1,4 @@
-"""What every section is given: the options, the device, and where songs and models come from."""
+"""What the sections share: the options, the device, and where songs and models come from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spleeter.backends.torch.device import select_device
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that the sections share; `folder` is for their temporary files."""
+    """What the sections share; `folder` is for their temporary files."""
 
     options: Options
     folder: Path
@@ -33,6 +33,6 @@ class Setting:
         return cls(options, folder, device, Songs(folder, options.song), Models(folder))
 
 
-def tell(what: str) -> None:
-    """Say on standard error what is being measured."""
+def log(what: str) -> None:
+    """Log on standard error what is being measured."""
     print(f"... {what}", file=sys.stderr, flush=True)

@@ -17,11 +17,11 @@ _BLOCK_SECONDS = 10
 
 
 class Songs:
-    """Makes songs in a folder, each once; they are stereo, at 44.1 kHz.
+    """Makes songs in a folder, each once: stereo, at 44.1 kHz.
 
     Args:
         folder: where their files are.
-        source: a song to take instead of synthetic music, from its beginning, as often as need be.
+        source: a song to take instead of synthetic music, repeated as needed.
     """
 
     def __init__(self, folder: Path, source: Path | None) -> None:
@@ -60,7 +60,7 @@ def read(path: Path) -> Iterator[Waveform]:
 
 
 def cut(waveform: Waveform, n_samples: int) -> list[Waveform]:
-    """A waveform in blocks of so many samples, the last one of what is left."""
+    """A waveform in blocks of `n_samples`, the last one shorter."""
     return [waveform[first : first + n_samples] for first in range(0, len(waveform), n_samples)]
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spleeter import Output, Separator
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.evaluation.sdr import sdr
-from spleeter.separator import Separator
 from spleeter.types import Waveform
 
 STREAMS = {"mixture": [0], "accompaniment": [1, 2, 3], "vocals": [4]}  # drums, bass and other accompany
@@ -42,17 +42,18 @@ def score(truth: Waveform, estimate: Waveform) -> str:
 
 
 def main(folder: Path) -> None:
-    """Separate, save, draw, measure."""
+    """Separate, save, plot and score."""
     song = find_song()
     separator = Separator("spleeter:2stems")
     print(f"Separating {song.name} on {separator.device} ...")
-    paths = separator.separate_to_file(song, folder, filename_format="{instrument}.{codec}", plot=True)
+    output = Output(filename_format="{instrument}.{codec}", plot=True)
+    paths = separator.separate_to_file(song, folder, output=output)
 
     mixture = load(song, STREAMS["mixture"])
     exact = Separator("spleeter:2stems", exact=True).separate(mixture)
     print(f"{'SDR':15}{'mixture':>13}{'--exact':>13}{'separated':>13}")
-    for name, path in paths.items():
-        truth, estimate = load(song, STREAMS[name]), PyAVAudioAdapter().load(path)[0]
+    for name in separator.instruments:
+        truth, estimate = load(song, STREAMS[name]), PyAVAudioAdapter().load(paths[name])[0]
         print(f"{name:15}{score(truth, mixture)}{score(truth, exact[name])}{score(truth, estimate)}")
     print(f"Listen to the stems and look at spectrograms.png in {folder}/")
 

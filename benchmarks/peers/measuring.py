@@ -1,4 +1,4 @@
-"""What the peers' scripts share: load a song, time a separation of it, print one line of JSON. Not run by itself."""
+"""Shared by the peers' scripts: load a song, time a separation of it, print one line of JSON. Not run by itself."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """Make a parser of the arguments that every peer takes."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("song", type=Path, help="a stereo WAV file at 44.1 kHz")
-    made.add_argument("--runs", type=int, default=3, help="how often the whole song is separated")
+    made.add_argument("--runs", type=int, default=3, help="separations of the whole song")
     made.add_argument("--output", type=Path, help="a folder for the stems of the last run, as float WAV files")
     return made
 
 
 def report(arguments: argparse.Namespace, separate: Separate, **about: str) -> None:
-    """Separate 15 s untimed, then the whole song `--runs` times; print the result and what is told `about` it."""
+    """Separate 15 s untimed, then the whole song `--runs` times; print the result with the labels `about` it."""
     waveform = _load(arguments.song)
     separate(waveform[: WARM_UP_SECONDS * SAMPLE_RATE])
     seconds = []
@@ -42,8 +42,8 @@ def report(arguments: argparse.Namespace, separate: Separate, **about: str) -> N
     peak_mb = _peak_mb()
     if arguments.output:
         _save(arguments.output, stems)
-    numbers = {"seconds": seconds, "audio_seconds": round(len(waveform) / SAMPLE_RATE, 3), "peak_mb": peak_mb}
-    print(json.dumps({**about, **numbers}), flush=True)
+    figures = {"seconds": seconds, "audio_seconds": round(len(waveform) / SAMPLE_RATE, 3), "peak_mb": peak_mb}
+    print(json.dumps({**about, **figures}), flush=True)
 
 
 def training_parser(description: str | None) -> argparse.ArgumentParser:
@@ -55,7 +55,7 @@ def training_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def report_steps(arguments: argparse.Namespace, step: Callable[[], Any], **about: str) -> None:
-    """Take two steps untimed, then `--steps`; print the result and what is told `about` it."""
+    """Take two steps untimed, then `--steps`; print the result with the labels `about` it."""
     step()
     step()
     seconds = []

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/ours_training.py --batch 2 --steps 3
 
-Runs in this project's environment. Prints one line of JSON. A step includes the STFT of its sounds.
+Runs in this project's environment. Prints one line of JSON. A step includes the STFT.
 """
 
 from __future__ import annotations

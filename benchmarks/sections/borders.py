@@ -1,4 +1,4 @@
-"""What is heard where segments meet: how far the level of a steady tone steps there, for several overlaps."""
+"""Borders of segments: how far the level of a steady tone steps there, for several overlaps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from benchmarks.songs import SAMPLE_RATE
 from spleeter.pipeline.options import Quality
 from spleeter.separator import Separator
@@ -24,11 +24,11 @@ Levels: TypeAlias = npt.NDArray[np.float64]
 
 
 def run(setting: Setting) -> list[Table]:
-    """Separate a steady chord, and look at its stems' levels."""
+    """Separate a steady chord, and measure the levels of its stems."""
     model, chord = setting.models.get(2), _chord()
     rows: list[Row] = []
     for overlap in _OVERLAPS:
-        tell(f"borders: overlap {overlap:g}")
+        log(f"borders: overlap {overlap:g}")
         separator = Separator(model.descriptor, device=str(setting.device), quality=Quality(overlap=overlap))
         row: Row = {"what": f"{model.label}, overlap {overlap:g}"}
         for name, stem in separator.separate(chord).items():

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from benchmarks import processes
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from spleeter.audio.codec import Codec
 
 _LONG_MINUTES = 10
-"""Above, one run is enough."""
+"""Longer songs are separated once."""
 
 
 def run(setting: Setting) -> list[Table]:
-    """Run every model on every length; mp3 only for the shortest unless all are asked for."""
+    """Run every model on every length; mp3 for the shortest only, unless --all is given."""
     lengths = setting.options.lengths(full=(3.0, 60.0), quick=(0.25,))
     rows = [
         _row(setting, n_stems, minutes, codec)
@@ -26,7 +26,7 @@ def run(setting: Setting) -> list[Table]:
 
 def _row(setting: Setting, n_stems: int, minutes: float, codec: Codec) -> Row:
     model = setting.models.get(n_stems)
-    tell(f"command: {model.label}, {minutes:g} min, {codec}")
+    log(f"command: {model.label}, {minutes:g} min, {codec}")
     song = setting.songs.file(60 * minutes)
     rounds = setting.options.n_rounds() if minutes <= _LONG_MINUTES else 1
     usage = processes.typical([processes.separate(model, song, codec, setting.options.device) for _ in range(rounds)])

@@ -1,4 +1,4 @@
-"""Scoring stems: BSS Eval v4 by museval and by this package, in turn, and how far apart their numbers are."""
+"""BSS Eval v4 by museval and by this package, in turn, and the greatest difference of their scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from benchmarks.clock import in_turn
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from benchmarks.songs import SAMPLE_RATE
 from spleeter.evaluation.bss_eval import bss_eval
 from spleeter.utils.allocator import keep_freed_memory
@@ -31,7 +31,7 @@ Scores: TypeAlias = Sequence[npt.NDArray[np.float64]]
 
 
 class Measured(NamedTuple):
-    """Seconds on the clock, seconds of all cores, and what came out."""
+    """Elapsed seconds, CPU seconds of all cores together, and the scores."""
 
     wall: float
     used: float
@@ -46,9 +46,9 @@ def run(setting: Setting) -> list[Table]:
     measures: dict[str, Callable[[], Measured]] = {_OURS: partial(_measured, bss_eval, references, estimates)}
     if find_spec("museval") is not None:
         measures["museval"] = partial(_measured, _museval, references, estimates)
-    measures[_OURS]()  # what is slow the first time
+    measures[_OURS]()  # warm-up
     rounds = setting.options.n_rounds()
-    tell(f"evaluation: {rounds} rounds of {' and '.join(measures)}")
+    log(f"evaluation: {rounds} rounds of {' and '.join(measures)}")
     taken = in_turn(measures, rounds)
     note = (
         f"{seconds} s of {_N_STEMS} stereo stems, pieces of a song, with leaks, an echo and hiss as their estimates."

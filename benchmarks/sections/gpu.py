@@ -1,23 +1,29 @@
-"""What a GPU gives: 4 stems from waveform to waveform in two precisions, and a folder of songs."""
+"""One GPU: 4 stems from waveform to waveform in two precisions, and a folder of songs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
+from typing import TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks import folder
 from benchmarks.clock import in_turn, timer
-from benchmarks.models import Model
+from benchmarks.models import MeasuredModel
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
-from spleeter.pipeline.stream import Separation
+from benchmarks.setting import Setting, log
+from spleeter.backends.base import open_device
+from spleeter.pipeline.stream import Pipeline
+from spleeter.types import Waveform
 
 _SECONDS, _QUICK_SECONDS = 180, 12
 _SONGS, _QUICK_SONGS = 16, 2
-_PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
+_PRECISIONS = ("float32", "float16")
+
+Blocks: TypeAlias = list[npt.NDArray[np.float32]]
+"""Consecutive stems (stems, samples, channels)."""
 
 
 def run(setting: Setting) -> list[Table]:
@@ -31,36 +37,37 @@ def run(setting: Setting) -> list[Table]:
     ]
 
 
-def _of_waveforms(setting: Setting, model: Model, seconds: float) -> Table:
-    """A waveform on the host to stems on the device."""
-    waveform = torch.from_numpy(setting.songs.waveform(seconds).T)
-    acts = {name: _separation(setting, model, precision, waveform) for name, precision in _PRECISIONS.items()}
+def _of_waveforms(setting: Setting, model: MeasuredModel, seconds: float) -> Table:
+    """A waveform on the host to stems on the host."""
+    waveform = setting.songs.waveform(seconds)
+    separations = {precision: _separation(setting, model, precision, waveform) for precision in _PRECISIONS}
     rounds = setting.options.n_rounds()
-    tell(f"gpu: {rounds} rounds of {seconds} s")
-    taken = in_turn({name: timer(act, setting.device) for name, act in acts.items()}, rounds)
-    exact = acts["float32"]()
+    log(f"gpu: {rounds} rounds of {seconds} s")
+    taken = in_turn({name: timer(separate, setting.device) for name, separate in separations.items()}, rounds)
+    exact = separations["float32"]()
     rows: list[Row] = [
         {
             "what": f"{model.label}, {name}",
             "rounds": rounds,
             "median_s": median(taken[name]),
             "x_real_time": seconds / median(taken[name]),
-            "snr_db": None if name == "float32" else _snr(exact, act()),
+            "snr_db": None if name == "float32" else _snr(exact, separate()),
         }
-        for name, act in acts.items()
+        for name, separate in separations.items()
     ]
     return Table(
         f"Waveform to waveform on {setting.device}: {seconds} s", rows, ["SNR: against float32, of all stems."]
     )
 
 
-def _separation(setting: Setting, model: Model, precision: torch.dtype, waveform: Tensor) -> Callable[[], Tensor]:
-    separation = Separation(model.configuration, model.network(), setting.device, precision=precision)
-    return lambda: separation.separate(waveform)
+def _separation(setting: Setting, model: MeasuredModel, precision: str, waveform: Waveform) -> Callable[[], Blocks]:
+    backend = model.load(open_device(str(setting.device)), precision)
+    pipeline = Pipeline(model.configuration, backend)
+    return lambda: [block.fetch() for block in pipeline.separate([waveform])]
 
 
-def _snr(exact: Tensor, other: Tensor) -> float:
-    """Decibels of what is exact over the difference, summed stem by stem in double precision."""
-    signal = sum(float(stem.double().square().sum()) for stem in exact)
-    noise = sum(float((a.double() - b).square().sum()) for a, b in zip(exact, other, strict=True))
-    return float(10 * torch.log10(torch.tensor(signal / noise)))
+def _snr(exact: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
+    """The energy of the exact stems over that of the difference, in decibels, summed in double precision."""
+    signal = sum(float(np.sum(np.square(block, dtype=np.float64))) for block in exact)
+    noise = sum(float(np.sum(np.square(a.astype(np.float64) - b))) for a, b in zip(exact, other, strict=True))
+    return float(10 * np.log10(signal / noise))

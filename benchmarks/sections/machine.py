@@ -1,4 +1,4 @@
-"""What the figures were made on, and how fast it multiplies matrices."""
+"""The machine, its libraries, and the rate of its matrix product."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import spleeter
 from benchmarks.arithmetic import matrix_product
 from benchmarks.clock import in_turn
 from benchmarks.report import Row, Table, Value
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from spleeter.backends.torch import amx
 
 
 def run(setting: Setting) -> list[Table]:
     """Describe the machine."""
-    tell("machine: matrix product")
+    log("machine: matrix product")
     product = {"product": matrix_product(setting.device)}
-    with ThreadPoolExecutor(1) as passing:  # torch's threads end with the one that they compute for
+    with ThreadPoolExecutor(1) as passing:  # an OpenMP team ends with the thread that it computes for
         rates = passing.submit(in_turn, product, setting.options.n_rounds(3, 2)).result()["product"]
     facts: dict[str, Value] = {
         "processor": _processor(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import processes
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 
 
 def run(setting: Setting) -> list[Table]:
@@ -18,7 +18,7 @@ def run(setting: Setting) -> list[Table]:
 
 def _row(setting: Setting, minutes: float) -> Row:
     model = setting.models.get(2)
-    tell(f"memory: {model.label}, {minutes:g} min")
+    log(f"memory: {model.label}, {minutes:g} min")
     usage = processes.separate(model, setting.songs.file(60 * minutes), device=setting.options.device)
     return {
         "what": model.label,

@@ -14,10 +14,10 @@ import torch
 
 from benchmarks import processes
 from benchmarks.clock import in_turn
-from benchmarks.models import Model
+from benchmarks.models import MeasuredModel
 from benchmarks.processes import Usage
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 
 _SCRIPTS = Path(__file__).parents[1] / "peers"
 _SECONDS, _QUICK_SECONDS = 180, 15
@@ -28,7 +28,7 @@ _TRAINING_NOTE = (
 )
 
 Figures: TypeAlias = dict[str, Any]
-"""What a script prints: see peers/README.md."""
+"""The JSON that a script prints: see peers/README.md."""
 
 
 def run(setting: Setting) -> list[Table]:
@@ -37,12 +37,12 @@ def run(setting: Setting) -> list[Table]:
     assert peers is not None, "the command line has been checked"
     seconds = _QUICK_SECONDS if setting.options.quick else _SECONDS
     song, rounds = setting.songs.file(seconds), setting.options.n_rounds()
-    tell(f"peers: {rounds} rounds of separation")
+    log(f"peers: {rounds} rounds of separation")
     separations = in_turn(_separations(setting, peers, song), rounds)
-    tell(f"peers: {rounds} rounds of the command")
+    log(f"peers: {rounds} rounds of the command")
     usages = in_turn(_commands(setting, peers, song), rounds)
     steps = _N_QUICK_STEPS if setting.options.quick else _N_STEPS
-    tell(f"peers: {rounds} rounds of {steps} steps of training")
+    log(f"peers: {rounds} rounds of {steps} steps of training")
     trainings = in_turn(_trainings(setting, peers, steps), rounds)
     note = f"{seconds} s of music; ratios are of times, median of the rounds ({rounds}): below 1, ours is faster."
     return [
@@ -121,7 +121,7 @@ def _separation_rows(separations: Mapping[str, list[Figures]]) -> list[Row]:
 
 
 def _commands(setting: Setting, peers: Path, song: Path) -> dict[str, Callable[[], Usage]]:
-    model, environment = Model("spleeter:2stems", "2 stems"), _environment(peers)
+    model, environment = MeasuredModel("spleeter:2stems", "2 stems"), _environment(peers)
     original = [peers / "original/bin/spleeter"]
     ours = partial(processes.separate, model, song, device=setting.options.device, environment=environment)
     return {

@@ -1,4 +1,4 @@
-"""Arrays to arrays with a model that is loaded: what a program that keeps its separator gets."""
+"""Arrays to arrays with a loaded model: the speed for a program that keeps its `Separator`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from benchmarks.songs import SAMPLE_RATE
 from spleeter.separator import Separator
 from spleeter.types import Waveform
@@ -31,7 +31,7 @@ def run(setting: Setting) -> list[Table]:
     waveform = setting.songs.waveform(seconds)
     measures = {(n_stems, way): _measure(setting, n_stems, way, waveform) for n_stems in (2, 4) for way in _WAYS}
     rounds = setting.options.n_rounds(3, 2)
-    tell(f"separation: {rounds} rounds of {seconds} s")
+    log(f"separation: {rounds} rounds of {seconds} s")
     taken = in_turn(measures, rounds)
     rows: list[Row] = [
         {
@@ -48,9 +48,9 @@ def run(setting: Setting) -> list[Table]:
 
 
 def _measure(setting: Setting, n_stems: int, way: str, waveform: Waveform) -> Callable[[], float]:
-    """A measure of one separation, after a warm-up on the first 15 s.
+    """A measurement of one separation, after a warm-up on the first 15 s.
 
-    The separator is made for it and gone after it: while several are there, each slows the others.
+    The separator exists for the measurement alone: while there are several, each slows the others.
     """
     descriptor = setting.models.get(n_stems).descriptor
 

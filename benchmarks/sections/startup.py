@@ -1,4 +1,4 @@
-"""How long the command takes to start, against the parts that are not its own: the interpreter and torch."""
+"""Start-up time of the command, beside that of the interpreter and of torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks import processes
 from benchmarks.clock import in_turn
 from benchmarks.processes import Usage
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 
 _INTERPRETER, _TORCH = "python -c pass", "import torch"
 _CLIP_SECONDS = 10
@@ -20,7 +20,7 @@ _CLIP_SECONDS = 10
 def run(setting: Setting) -> list[Table]:
     """Start each several times, in turn."""
     rounds = setting.options.n_rounds(5, 2)
-    tell(f"startup: {rounds} rounds")
+    log(f"startup: {rounds} rounds")
     usages = in_turn(_starts(setting), rounds)
     torch_s = _median(usages[_TORCH]) - _median(usages[_INTERPRETER])
     rows: list[Row] = [
@@ -43,7 +43,7 @@ def _starts(setting: Setting) -> dict[str, Callable[[], Usage]]:
 
 
 def _share(what: str, torch_s: float, wall_s: float) -> Row:
-    """The share of torch's import in what imports it."""
+    """The share of torch's import in a process that imports it."""
     imports_torch = what == _TORCH or "clip" in what
     return {"torch_import_percent": round(100 * torch_s / wall_s)} if imports_torch else {}
 

@@ -1,4 +1,4 @@
-"""Steps of training a second, and what forms of keeping the songs cost and lose."""
+"""Steps of training a second; size and SNR of the formats that a song can be stored in."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from benchmarks.arithmetic import network_gflop, segment_seconds
 from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
-from benchmarks.setting import Setting, tell
+from benchmarks.setting import Setting, log
 from spleeter.configuration import Configuration
 from spleeter.data.augmentation import Transform
 from spleeter.data.batches import Batch, Segment
@@ -33,27 +32,27 @@ _DB_RANGE = 100.0
 
 
 def run(setting: Setting) -> list[Table]:
-    """Take a few steps with the full-size network of 2 stems, and keep a segment in several forms."""
+    """Take a few steps with the full-size network of 2 stems, and store a segment in several formats."""
     configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
     keep_all_memory()
     rounds = setting.options.n_rounds(5, 2)
-    tell(f"training: {rounds} steps")
+    log(f"training: {rounds} steps")
     batch = _batch(setting, configuration)
     with flush_denormals():
         times = _times(setting, configuration, batch, rounds)
     rows = [_row(name, median(seconds), configuration) for name, seconds in times.items()]
     notes = [
         f"2 stems at full size, {_BATCH} segments a step, Adam. Batch norm with fixed statistics, as the released "
-        "models were trained; a network's operations counted three times; a step includes the spectra of its sounds."
+        "models were trained; a network's operations counted three times; a step includes the STFT."
     ]
-    kept = _kept(batch, configuration)
-    kept_notes = [
-        "SNR of the magnitudes that the network is given. The original keeps decibels in 8 bits, from the loudest "
+    formats = _formats(batch, configuration)
+    format_notes = [
+        "SNR of the magnitudes that the network is given. The original stores decibels in 8 bits, from the loudest "
         f"bin {_DB_RANGE:g} dB down."
     ]
     return [
         Table("Training: one step", rows, notes),
-        Table("Training: what a song is kept as, for each stem", kept, kept_notes),
+        Table("Training: formats that a stem can be stored in", formats, format_notes),
     ]
 
 
@@ -89,36 +88,36 @@ def _row(name: str, seconds: float, configuration: Configuration) -> Row:
     return row
 
 
-def _kept(batch: Batch, configuration: Configuration) -> list[Row]:
-    """Size and error of a stem's sound and spectra."""
-    sound = torch.from_numpy(batch.stems[0, 0])
-    true = _magnitudes(sound, configuration)
-    in_16_bits = (sound * 2**15).round().clamp(-(2**15), 2**15 - 1) / 2**15
-    forms = {
-        "sound, 16 bits (what is kept here)": (2 * sound.numel(), _magnitudes(in_16_bits, configuration)),
+def _formats(batch: Batch, configuration: Configuration) -> list[Row]:
+    """Size and SNR of a stem's waveform and magnitudes."""
+    waveform = batch.stems[0, 0]  # (channels, samples)
+    true = _magnitudes(waveform, configuration)
+    in_16_bits = np.clip(np.rint(waveform * 2**15), -(2**15), 2**15 - 1) / np.float32(2**15)
+    formats = {
+        "waveform, 16 bits (this package's)": (2 * waveform.size, _magnitudes(in_16_bits, configuration)),
         "magnitudes, float16": (2 * true.size, true.astype(np.float16).astype(np.float32)),
         "decibels, 8 bits (the original's)": (true.size, _through_8_bits(true)),
     }
-    minutes = sound.shape[-1] / configuration.sample_rate / 60
+    minutes = waveform.shape[-1] / configuration.sample_rate / 60
     return [
         {"what": name, "mb_per_minute": size / 1e6 / minutes, "snr_db": _snr(true, found)}
-        for name, (size, found) in forms.items()
+        for name, (size, found) in formats.items()
     ]
 
 
-def _magnitudes(sound: Tensor, configuration: Configuration) -> npt.NDArray[np.float32]:
-    spectra = stft(sound, configuration.frame_length, configuration.frame_step)[..., : configuration.F]
-    found: npt.NDArray[np.float32] = magnitudes(spectra).numpy()
+def _magnitudes(waveform: npt.NDArray[np.float32], configuration: Configuration) -> npt.NDArray[np.float32]:
+    spectra = stft(waveform, configuration.frame_length, configuration.frame_step)[..., : configuration.F]
+    found: npt.NDArray[np.float32] = magnitudes(spectra)
     return found
 
 
 def _through_8_bits(true: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Into decibels in 8 bits and back, as the original does."""
+    """Quantise to decibels in 8 bits and back, as the original does."""
     decibels = 20 * np.log10(np.maximum(true, 1e-9))
     decibels = np.maximum(decibels, decibels.max() - _DB_RANGE)
     low, high = decibels.min(), decibels.max()
-    kept = ((decibels - low) / (high - low) * 255.9999).astype(np.uint8)
-    found: npt.NDArray[np.float32] = 10 ** ((kept * (high - low) / 255.9999 + low) / 20)
+    quantised = ((decibels - low) / (high - low) * 255.9999).astype(np.uint8)
+    found: npt.NDArray[np.float32] = 10 ** ((quantised * (high - low) / 255.9999 + low) / 20)
     return found
 
 
