@@ -1,4 +1,4 @@
-"""What several tests share: a small model with random weights, sounds, and files that lie beside a checkout."""
+"""Shared by several tests: a small model with random weights, synthetic music, and recordings beside a checkout."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def music() -> Waveform:
-    """Three seconds of something like music: float32 (samples, 2) at 44.1 kHz, with an odd number of samples."""
+    """Three seconds of synthetic music: float32 (samples, 2) at 44.1 kHz, with an odd number of samples."""
     return synthetic_music(3 * 44100 + 17)
 
 

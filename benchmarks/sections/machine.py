@@ -16,7 +16,7 @@ from benchmarks.arithmetic import matrix_product
 from benchmarks.clock import in_turn
 from benchmarks.report import Row, Table, Value
 from benchmarks.setting import Setting, log
-from spleeter.backends.torch import amx
+from spleeter.backends.native.library import native_library
 
 
 def run(setting: Setting) -> list[Table]:
@@ -25,6 +25,7 @@ def run(setting: Setting) -> list[Table]:
     product = {"product": matrix_product(setting.device)}
     with ThreadPoolExecutor(1) as passing:  # an OpenMP team ends with the thread that it computes for
         rates = passing.submit(in_turn, product, setting.options.n_rounds(3, 2)).result()["product"]
+    library, reason = native_library()
     facts: dict[str, Value] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -35,7 +36,7 @@ def run(setting: Setting) -> list[Table]:
         "torch": torch.__version__,
         "torch's threads": torch.get_num_threads(),
         "torch's instructions": torch.backends.cpu.get_cpu_capability(),
-        "AMX": "used by U-Nets on the CPU" if amx.is_available() else "not there, or not used",
+        "AMX": "used by U-Nets on the CPU" if library is not None else f"not used: {reason}",
         "device": _device(setting.device),
         "matrix product": f"{median(rates):.0f} GFLOP/s, float32, 4096 × 4096",
         "music": setting.options.song.name if setting.options.song else "synthetic",

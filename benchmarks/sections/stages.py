@@ -128,7 +128,8 @@ def _stages(configuration: Configuration, device: Device) -> Stages:
     size = device.batching.frames or n_frames
     frames = [slice(first, min(first + size, n_frames)) for first in range(0, n_frames, size)]
     generator = np.random.default_rng(0)
-    chunk = device.put(generator.standard_normal((2, chunk_length(n_frames, length, step)), np.float32) / 10)
+    waveform = np.float32(0.1) * generator.standard_normal((2, chunk_length(n_frames, length, step)), np.float32)
+    chunk = device.put(waveform)
     spans = [chunk[:, block.start * step : (block.stop - 1) * step + length] for block in frames]
     spectra = [stft(span, length, step) for span in spans]
     estimates = device.put(generator.random((n_stems, 2, n_frames, configuration.F), np.float32))

@@ -15,7 +15,7 @@ from benchmarks.clock import in_turn, timer
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, log
 from spleeter.backends.base import HostDevice
-from spleeter.dsp.wiener import second_moments, soft_masks, spatial_model, wiener_filter
+from spleeter.dsp.wiener import Moments, second_moments, soft_masks, spatial_model, wiener_filter
 from spleeter.pipeline.workers import ThreadMap
 from spleeter.utils.allocator import keep_freed_memory
 
@@ -63,7 +63,7 @@ def _ours(magnitudes: np.ndarray, mixture: np.ndarray, on_threads: ThreadMap) ->
     blocks = [slice(first, first + size) for first in range(0, _FRAMES, size)]
     stems = np.zeros((len(magnitudes), *mixture.shape), np.complex64)
 
-    def moments(block: slice) -> object:
+    def moments(block: slice) -> Moments:
         return second_moments(soft_masks(magnitudes[..., block, :]), mixture[:, block, :_F])
 
     model = spatial_model(on_threads(moments, blocks), as_norbert=True)

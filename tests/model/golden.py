@@ -15,6 +15,6 @@ def magnitudes(T: int, F: int) -> np.ndarray:
 
 
 def snr(expected: np.ndarray, actual: np.ndarray) -> float:
-    """The energy of what is expected over that of the error, in decibels."""
+    """The signal-to-noise ratio: the energy of the expected values over that of the error, in decibels."""
     exact = expected.astype(np.float64)
     return float(10 * np.log10(np.sum(exact**2) / np.sum((exact - actual) ** 2)))
