@@ -50,7 +50,7 @@ def test_released_weights_recorded_from_the_original(case: str) -> None:
     descriptor, mwf = released.CASES[case]
     check_released(descriptor)
     separator = Separator(descriptor, MWF=mwf, exact=True)
-    signal: Waveform = released.signal()
+    signal: Waveform = released.signal()  # type: ignore[no-untyped-call]
     stems = separator.separate(signal)
     with np.load(released.RECORDING) as expected:
         for name, stem in zip(separator.instruments, expected[case], strict=True):

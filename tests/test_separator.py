@@ -358,14 +358,14 @@ def test_songs_saved_at_once_into_one_new_folder(tiny_model: Path, tmp_path: Pat
 
 
 def test_a_join_that_ran_out_of_time_can_be_repeated(tiny_model: Path, tmp_path: Path, music: Waveform) -> None:
-    separator, adapter, may_save = Separator(str(tiny_model)), PyAVAudioAdapter(), threading.Event()
-    create = adapter.create
+    may_save = threading.Event()
 
-    def create_later(*arguments: Any) -> Any:
-        may_save.wait(30)
-        return create(*arguments)
+    class LateAdapter(PyAVAudioAdapter):
+        def create(self, *arguments: Any, **keywords: Any) -> AudioWriter:
+            may_save.wait(30)
+            return super().create(*arguments, **keywords)
 
-    adapter.create = create_later  # type: ignore[method-assign]
+    separator, adapter = Separator(str(tiny_model)), LateAdapter()
     separator.save_to_file({"a": music}, "song.mp3", tmp_path, audio_adapter=adapter, synchronous=False)
     with pytest.raises(SpleeterError, match=r"after 0\.01 seconds; join again"):
         separator.join(0.01)
