@@ -165,6 +165,7 @@ print(float(np.abs(stems.sum(axis=0) - song).max()), "torch" in sys.modules)
         ["train", "--help"],
         ["models", "--help"],
         ["dataset", "make", "--help"],
+        ["info", "--help"],
         ["--version"],
     ],
 )

@@ -5,6 +5,7 @@ A new backend is one new module (or package) with the two functions of `BackendM
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -165,13 +166,17 @@ def open_device(name: str = "auto") -> Device:
     """
     if name == "cpu":
         return HostDevice()
-    for backend in _MODULES:
-        device = _module(backend).find_device(name) if why_unavailable(backend) is None else None
+    if not re.fullmatch(r"auto|mps|cuda(:[0-9]+)?", name):
+        raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
+    reasons = backends()
+    for backend, reason in reasons.items():
+        device = _module(backend).find_device(name) if reason is None else None
         if device is not None:
             return device
     if name == "auto":
         return HostDevice()
-    raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
+    complaint = "; ".join(filter(None, reasons.values())) or "no backend knows it"
+    raise DeviceError(f"device {name!r} is not available: {complaint}; choose auto or cpu")
 
 
 def check_precision(name: str) -> None:

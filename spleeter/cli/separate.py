@@ -111,7 +111,9 @@ def separate(
     ] = None,
     residual: Annotated[
         str | None,
-        Option("--residual", metavar="NAME", help="Also write the song minus the chosen stems, as NAME."),
+        Option(
+            "--residual", metavar="NAME", help="Also write the song minus the stems of the other outputs, as NAME."
+        ),
     ] = None,
     bit_depth: Annotated[
         int | None,

@@ -79,8 +79,8 @@ ExactOption: TypeAlias = Annotated[
     bool,
     Option(
         "--exact",
-        help="Reproduce the samples of the original Spleeter; not with the options above (except --mwf) nor "
-        "--precision.",
+        help="Reproduce the samples of the original Spleeter; not with --quality, --overlap, --shifts, --bandwidth "
+        "or --precision.",
     ),
 ]
 DeviceOption: TypeAlias = Annotated[

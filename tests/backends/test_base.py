@@ -41,6 +41,13 @@ def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, name: str
         open_device(name)
 
 
+def test_a_gpu_without_torch_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match="'cuda:1' is not available: torch is not installed; choose auto or cpu"):
+        open_device("cuda:1")
+    assert open_device("auto").kind == "cpu"
+
+
 def test_precisions() -> None:
     for name in ("float32", "bfloat16", "float16"):
         check_precision(name)
