@@ -1,6 +1,6 @@
-"""The seam between separation and the ways to compute a network: `Backend`, `Device` and `open_backend`.
+"""The interface between separation and the ways to compute a network: `Backend`, `Device` and `open_backend`.
 
-A new backend is one new module (or package) with the two functions of `BackendModule`, and a line in `_MODULES`.
+A new backend is one new module (or package) with the two functions of `BackendModule`, and an entry in `_BACKENDS`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,21 @@ __all__ = [
     "check_precision",
     "open_backend",
     "open_device",
-    "why_unavailable",
 ]
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
-_MODULES = {"torch": "spleeter.backends.torch"}
-"""Backend -> its module, a `BackendModule`; which is imported only if what it requires is installed."""
+
+class _Entry(NamedTuple):
+    """Where a backend is, and the package that must be installed for it."""
+
+    module: str
+    requires: str
+
+
+_BACKENDS = {"torch": _Entry("spleeter.backends.torch", requires="torch")}
+"""The backends by name, in the order of preference. A module is a `BackendModule`, and is imported only if what it
+requires is installed."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Batching:
-    """How much a device is given at once.
+    """Batch sizes of a device.
 
     Attributes:
-        hops: of a song, of the STFT's chunk; a hop is a segment less what overlaps the next.
-        segments: for the network, of several songs if these are separated at the same time.
-        frames: for everything else, so that temporaries stay in a core's cache; None for all there are.
+        hops: how many hops of the tiling (segments less their overlap) of one song are transformed at once.
+        segments: how many segments the network is given at once; of several songs, if these are separated together.
+        frames: how many STFT frames everything else is computed for at once, so that temporaries stay in a core's
+            cache; None for all there are.
     """
 
     hops: int
@@ -73,7 +82,7 @@ class Device(Protocol):
 
     @property
     def batching(self) -> Batching:
-        """How much is worth being given at once."""
+        """Batch sizes that keep it busy."""
 
     def put(self, array: npt.NDArray[np.float32]) -> Array:
         """Copy an array to the device; without waiting, where the device can."""
@@ -109,7 +118,8 @@ class Backend(Protocol):
     """A network that is loaded and ready to estimate."""
 
     n_threads: int
-    """CPU threads that `estimate` uses when it is called from the current thread; it can be set."""
+    """CPU threads that `estimate` uses when it is called from the current thread. It is set before it is called; a
+    backend for which it means nothing need not heed it."""
 
     @property
     def name(self) -> str:
@@ -135,7 +145,7 @@ class BackendModule(Protocol):
     """What the module of a backend has."""
 
     def find_device(self, name: str) -> Device | None:
-        """The device of a name ("auto" for the best there is), None if this backend brings none of the kind.
+        """The GPU of a name, or for "auto" the best there is; None if this backend has no such device.
 
         Raises:
             DeviceError: if the device is of a kind that it knows, but not there.
@@ -145,14 +155,12 @@ class BackendModule(Protocol):
         """Load a network. Raises ModelError if it cannot be had."""
 
 
-def why_unavailable(backend: str) -> str | None:
-    """The reason why a backend cannot be used here; None if it can."""
-    return None if find_spec(backend) is not None else f"{backend} is not installed"
-
-
 def backends() -> dict[str, str | None]:
     """Every backend, in the order of preference, and the reason why it cannot be used here; None if it can."""
-    return {name: why_unavailable(name) for name in _MODULES}
+    return {
+        name: None if find_spec(entry.requires) is not None else f"{entry.requires} is not installed"
+        for name, entry in _BACKENDS.items()
+    }
 
 
 def open_device(name: str = "auto") -> Device:
@@ -203,8 +211,8 @@ def open_backend(model: Model, device: Device, precision: str = "float32", backe
         if reason is None:
             return _module(name).open_backend(model, device, precision)
     complaint = "; ".join(reason for reason in reasons.values() if reason) or f"unknown backend {backend!r}"
-    raise DeviceError(f"no backend to compute with: {complaint}; there are {', '.join(_MODULES)}")
+    raise DeviceError(f"no backend to compute with: {complaint}; there are {', '.join(_BACKENDS)}")
 
 
 def _module(backend: str) -> BackendModule:
-    return cast(BackendModule, import_module(_MODULES[backend]))
+    return cast(BackendModule, import_module(_BACKENDS[backend].module))

@@ -20,7 +20,7 @@ def ratio_masks(magnitudes: Array, exponent: float) -> Array:
 
     Args:
         magnitudes: (stems, ..., F), not negative.
-        exponent: p, the configuration's `separation_exponent`; 2 makes it a Wiener filter per bin.
+        exponent: p, the configuration's `separation_exponent`; 2 makes it the single-channel Wiener gain.
 
     Returns:
         Masks (stems, ..., F) in [0, 1].

@@ -37,10 +37,11 @@ def stft(chunk: Array, frame_length: int, frame_step: int) -> Array:
         frame_step: samples from a frame to the next (the hop).
 
     Returns:
-        (..., frames, frame_length // 2 + 1), complex, not scaled.
+        (..., frames, frame_length // 2 + 1), complex, with a gain of 1: sums, not means.
     """
     xp = array_namespace(chunk)
-    # Scaled up because the transform is scaled down: NumPy computes an unscaled one in float64, six times as slowly.
+    # A net gain of 1: the window is scaled up by N, the transform down by 1 / N. NumPy computes a transform without a
+    # scale in float64, six times as slowly.
     window = _hann_window(frame_length, float(frame_length), xp, chunk.dtype, chunk.device)
     return xp.fft.rfft(frames_of(chunk, frame_length, frame_step) * window, norm="forward")
 

@@ -15,14 +15,14 @@ _SPREAD = 64
 
 @dataclass(frozen=True)
 class Tiling:
-    """One segment of `T` frames every `hop` frames, and as many again at each further offset.
+    """Layers of segments of `T` frames, one for each offset; in each a segment begins every `hop` frames.
 
     The estimate for a frame is the mean over the segments that cover it, weighted so that a segment fades in
     and out where others overlap it. Without overlap and offsets that is the one segment's own estimate.
 
     The first segment begins with the song, so the frames there lie in fewer segments and have less weight in all.
-    Masks do not mind, but for their epsilons: they are ratios of estimates for the same frame. Padding with silence
-    in front instead would change the estimates for the worse: the network sees it.
+    That changes no mask, but for its epsilon: masks are ratios of estimates for the same frame. Padding with silence
+    in front instead would make the estimates worse, because the network sees it.
 
     Attributes:
         T: frames of a segment.
@@ -59,7 +59,7 @@ class Tiling:
         """The weight of each frame of a segment (T, 1): those of all segments that cover a frame add up to 1."""
         from_edge = np.arange(self.T) + 0.5
         from_edge = np.minimum(from_edge, self.T - from_edge)
-        fade = max(0.5, min(self.T - self.hop, self.T / 2))  # frames; half a frame is no fade at all
+        fade = max(0.5, min(self.T - self.hop, self.T / 2))  # frames; half a frame: all weights are 1
         weights = np.minimum(from_edge / fade, 1.0)
         position = np.arange(self.T) % self.hop
         total = np.bincount(position, weights, self.hop)  # of a layer, over a hop

@@ -1,4 +1,4 @@
-"""The multichannel Wiener filter: stems refined by what their channels have in common.
+"""The multichannel Wiener filter: stems refined by their spatial covariances.
 
 A. Nugraha, A. Liutkus, E. Vincent: "Multichannel audio source separation with deep neural networks", IEEE/ACM
 TASLP 24.9 (2016), in the simplified form of S. Uhlich et al., ICASSP 2017: each source is Gaussian with a power
@@ -28,9 +28,9 @@ _EPSILON = float(np.finfo(np.float32).eps)
 _SMALLEST = float(np.finfo(np.float32).tiny) ** 0.5
 """A power whose square does not underflow."""
 
-_OWN_SHARE = 1e-3
-"""Of a bin's power. Where both channels are the same the matrices are singular but for this; a thousandth leaves
-four of float32's seven digits."""
+_DIAGONAL_LOADING = 1e-3
+"""The fraction of a bin's power that is added to the diagonal. Where both channels are the same the matrices are
+singular but for this; a thousandth leaves four of float32's seven digits."""
 
 
 def soft_masks(magnitudes: Array) -> Array:
@@ -116,7 +116,7 @@ def spatial_model(blocks: Sequence[Moments], as_norbert: bool) -> SpatialModel:
     if not as_norbert:
         return SpatialModel(moments / xp.clip(power, min=_SMALLEST)[:, None, None, :], None)
     peak = xp.sqrt(xp.max(xp.stack([block.peak for block in blocks])))
-    unit = xp.clip(peak / 10, min=1.0) ** 2  # norbert scales the mixture down by its root
+    unit = xp.clip(peak / 10, min=1.0) ** 2  # norbert scales the mixture down by sqrt(unit)
     return SpatialModel(moments / (_EPSILON * unit + power)[:, None, None, :], _EPSILON**0.5 * unit)
 
 
@@ -158,7 +158,7 @@ def _stem_powers(masks: Array, real: Array, imag: Array) -> Array:
 def _floor(power: Array, model: SpatialModel) -> Array:
     """What is added to the diagonal of matrices of a power (frames, bins), so that they can be inverted."""
     xp = array_namespace(power)
-    return xp.clip(power * _OWN_SHARE, min=_SMALLEST) if model.floor is None else model.floor
+    return xp.clip(power * _DIAGONAL_LOADING, min=_SMALLEST) if model.floor is None else model.floor
 
 
 def _filter(masks: Array, mixture: Array, model: SpatialModel, n_stems: int) -> Array:
@@ -172,8 +172,8 @@ def _filter(masks: Array, mixture: Array, model: SpatialModel, n_stems: int) -> 
     floor = xp.zeros_like(power) + _floor(power, model)
     total = total + xp.astype(floor, mixture.dtype)[..., None, None] * eye
     x = xp.permute_dims(mixture, (1, 2, 0))[..., None]  # (frames, bins, channels, 1)
-    whitened = xp.linalg.solve(total, x)
-    stems = v[:n_stems, ..., None] * xp.matmul(covariances[:n_stems, None, ...], whitened)[..., 0]
+    solved = xp.linalg.solve(total, x)
+    stems = v[:n_stems, ..., None] * xp.matmul(covariances[:n_stems, None, ...], solved)[..., 0]
     return xp.permute_dims(stems, (0, 3, 1, 2))
 
 
@@ -187,11 +187,11 @@ def _filter_stereo(masks: Array, mixture: Array, model: SpatialModel, n_stems: i
     floor = _floor(ll + rr, model)
     ll += floor
     rr += floor
-    whitened = _solve((ll, rr, lr_re, lr_im), (real[0, ...], imag[0, ...], real[1, ...], imag[1, ...]))
+    solved = _solve((ll, rr, lr_re, lr_im), (real[0, ...], imag[0, ...], real[1, ...], imag[1, ...]))
     stems = xp.empty((n_stems, *mixture.shape), dtype=mixture.dtype, device=mixture.device)
     re, im = xp.real(stems), xp.imag(stems)  # views of it
     for j in range(n_stems):
-        l_re, l_im, r_re, r_im = _multiply(matrices[j], whitened)
+        l_re, l_im, r_re, r_im = _multiply(matrices[j], solved)
         re[j, 0, ...], im[j, 0, ...] = l_re * v[j, ...], l_im * v[j, ...]
         re[j, 1, ...], im[j, 1, ...] = r_re * v[j, ...], r_im * v[j, ...]
     return stems

@@ -27,9 +27,11 @@ from spleeter.types import Waveform
 
 __all__ = ["Pipeline", "StemBlock"]
 
-_SEGMENTS_OF_STATISTICS = {"exact": 4, "usual": 1}
-"""What the Wiener filter takes its statistics over, and what has to be held: 48 s, to be the original's for songs of
-that length, or 12, because longer chunks are no better."""
+_WIENER_SEGMENTS = 1
+"""Segments of the Wiener filter's statistics: 12 s. Longer chunks take more memory and are no better."""
+
+_EXACT_WIENER_SEGMENTS = 4
+"""The same where it is to be the original's, which filters a song as a whole: that of songs up to 48 s."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Pipeline:
     ) -> None:
         self._configuration, self._backend = configuration, backend
         self._tiling = tiling or Tiling.of(configuration.T)
-        n_segments = _SEGMENTS_OF_STATISTICS["exact" if exact else "usual"]
+        n_segments = _EXACT_WIENER_SEGMENTS if exact else _WIENER_SEGMENTS
         n_wiener_hops = max(1, round(n_segments * configuration.T / self._tiling.hop))
         self._hops_of_chunk = n_wiener_hops if mwf else backend.device.batching.hops
         engine = Engine(configuration, backend, self._tiling, mwf, exact)

@@ -18,7 +18,7 @@ MODEL = Model(CASES[0], Configuration.load(CASES[0] / "config.json"))
 
 
 def test_the_cpu_is_opened_without_asking_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_MODULES", {"none": "a.module.that.is.not.there"})
+    monkeypatch.setattr(base, "_BACKENDS", {"none": base._Entry("a.module.that.is.not.there", "sys")})
     assert str(open_device("cpu")) == "cpu"
 
 
@@ -34,9 +34,11 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:first", "cuda:-1", ""])
-@pytest.mark.parametrize("backends", [base._MODULES, {}], ids=["torch", "no backend"])
-def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, backends: dict[str, str]) -> None:
-    monkeypatch.setattr(base, "_MODULES", backends)
+@pytest.mark.parametrize("backends", [base._BACKENDS, {}], ids=["torch", "no backend"])
+def test_an_unknown_device_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, backends: dict[str, base._Entry]
+) -> None:
+    monkeypatch.setattr(base, "_BACKENDS", backends)
     with pytest.raises(DeviceError, match=f"unknown device '{name}': choose auto, cpu, cuda, cuda:N or mps"):
         open_device(name)
 
