@@ -122,6 +122,7 @@ class Engine:
         estimates = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
         return Carry(self._zeros(samples), self._zeros(estimates))
 
+    @np.errstate(all="ignore")  # samples near float32's limits overflow, which is no reason to print warnings
     def __call__(self, chunks: Sequence[Chunk]) -> list[ChunkStems]:
         """Separate chunks; those of digital silence are not computed."""
         self._backend.n_threads = self._map.n_threads = chunks[0].n_threads

@@ -6,8 +6,11 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
+
+import numpy as np
 
 __all__ = ["BatchWorker", "ThreadMap"]
 
@@ -143,7 +146,9 @@ class ThreadMap:
         if self._pool is not None:
             self._pool.shutdown()
         self._n_threads = n_threads
-        self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="spleeter-map") if n_threads > 1 else None
+        self._pool = None
+        if n_threads > 1:  # NumPy's handling of overflow is each thread's own: it is ignored, as by the engine
+            self._pool = ThreadPoolExecutor(n_threads, "spleeter-map", partial(np.seterr, all="ignore"))
 
     def __call__(self, function: Callable[[Request], Result], items: Sequence[Request]) -> list[Result]:
         """The results, in the order of the items."""

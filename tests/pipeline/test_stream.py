@@ -1,5 +1,6 @@
 """Laws of the whole way from waveform to stems, with a small network of random weights."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -382,3 +383,11 @@ def test_torch_takes_over_the_callers_number_of_threads() -> None:
     finally:
         torch.set_num_threads(usual)
     assert seen == [1] * (len(seen) // 2) + [2] * (len(seen) // 2)
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+def test_samples_near_the_limits_of_float32_overflow_without_a_warning(mwf: bool) -> None:
+    loud = noise(3 * SEGMENT) * np.float32(1e38)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert separate(pipeline(mwf), loud).shape == (3, 2, 3 * SEGMENT)
