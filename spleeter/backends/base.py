@@ -50,12 +50,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Batching:
-    """How much a device is given at once.
+    """Batch sizes of a device.
 
     Attributes:
-        hops: of a song, of the STFT's chunk; a hop is a segment less what overlaps the next.
-        segments: for the network, of several songs if these are separated at the same time.
-        frames: for everything else, so that temporaries stay in a core's cache; None for all there are.
+        hops: of each song that are analysed together; a hop is a segment less its overlap with the next.
+        segments: in a batch of the network, of several songs if these are separated at the same time.
+        frames: in a block of everything but the network, so that temporaries stay in a core's cache; None for all.
     """
 
     hops: int
@@ -64,7 +64,7 @@ class Batching:
 
 
 class Device(Protocol):
-    """Where arrays are computed, and the way there and back."""
+    """A compute device, and the copies of arrays to and from it."""
 
     @property
     def kind(self) -> str:
@@ -72,7 +72,7 @@ class Device(Protocol):
 
     @property
     def batching(self) -> Batching:
-        """How much is worth being given at once."""
+        """Its batch sizes."""
 
     def put(self, array: npt.NDArray[np.float32]) -> Array:
         """Copy an array to the device; without waiting, where the device can."""
@@ -112,7 +112,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is chosen by."""
+        """The name that `open_backend` chooses it by."""
 
     @property
     def device(self) -> Device:
@@ -131,13 +131,13 @@ class Backend(Protocol):
 
 
 class BackendModule(Protocol):
-    """What the module of a backend has."""
+    """The functions of a backend's module."""
 
     def find_device(self, name: str) -> Device | None:
-        """The device of a name ("auto" for the best there is), None if this backend brings none of the kind.
+        """The device of a name ("auto" for the best available), None if this backend has none of the kind.
 
         Raises:
-            DeviceError: if the device is of a kind that it knows, but not there.
+            DeviceError: if there is no such device here.
         """
 
     def open_backend(self, model: Model, device: Device, precision: str) -> Backend:
@@ -171,6 +171,8 @@ def open_device(name: str = "auto") -> Device:
             return device
     if name == "auto":
         return HostDevice()
+    if missing := "; ".join(reason for reason in backends().values() if reason is not None):
+        raise DeviceError(f"device {name!r} is not available here ({missing}); choose auto or cpu")
     raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
 
 

@@ -41,6 +41,13 @@ def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, name: str
         open_device(name)
 
 
+def test_a_device_whose_backend_is_not_installed_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    assert open_device("auto").kind == "cpu"
+    with pytest.raises(DeviceError, match=r"'cuda' is not available here .torch is not installed.; choose"):
+        open_device("cuda")
+
+
 def test_precisions() -> None:
     for name in ("float32", "bfloat16", "float16"):
         check_precision(name)
