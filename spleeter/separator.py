@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -14,6 +15,7 @@ import numpy as np
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
+from spleeter.audio.files import is_path
 from spleeter.backends.base import Model, check_precision, open_backend, open_device
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
@@ -38,7 +40,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 Stems: TypeAlias = dict[str, Waveform]
 
 _SLICE = 1 << 18
-"""Samples of a whole waveform that are handed on at once."""
+"""Block size, in samples, that a whole waveform is cut into."""
 
 
 class Separator:
@@ -252,6 +254,9 @@ class Separator:
                 f"the destination has files for {', '.join(map(str, destination)) or 'nothing'}, but the outputs are "
                 f"{', '.join(wanted)}"
             )
+        paths = [Path(os.fsdecode(target)) if is_path(target) else id(target) for target in destination.values()]
+        if len(set(paths)) < len(paths):
+            raise OutputError("the destination has one file for several outputs; give each its own")
         return dict(destination)
 
     def _outputs(

@@ -10,9 +10,21 @@ stems          one more axis in front, in the order of the configuration's instr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-if TYPE_CHECKING:  # the command's help is to come at once, so nothing it needs imports numpy
+if TYPE_CHECKING:  # importing numpy would delay the command's help
     import numpy as np
     import numpy.typing as npt
+
+__all__ = [
+    "Array",
+    "AudioDescriptor",
+    "FileSource",
+    "FileTarget",
+    "PathLike",
+    "ReadableFile",
+    "Signal",
+    "Waveform",
+    "WritableFile",
+]
 
 Waveform: TypeAlias = "npt.NDArray[np.float32]"
 """Samples of all channels: (samples, channels), float32, full scale ±1."""

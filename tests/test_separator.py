@@ -573,6 +573,13 @@ def test_a_destination_that_does_not_match_the_outputs_is_refused(
     assert not any(contents(targets).values())
 
 
+def test_one_file_for_two_outputs_is_refused(separator: Separator, song: Path, tmp_path: Path) -> None:
+    for target, same in ((tmp_path / "a.wav", str(tmp_path / "a.wav")), (io.BytesIO(),) * 2):
+        with pytest.raises(OutputError, match="one file for several outputs; give each its own"):
+            separator.separate_to_file(song, {"vocals": target, "drums": same, "other": io.BytesIO()})
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
 def test_a_damaged_song_writes_to_no_file_object(separator: Separator, song: Path) -> None:
     class Failing(Unseekable):
         def read(self, size: int) -> bytes:

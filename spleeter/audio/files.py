@@ -22,7 +22,7 @@ from spleeter.types import FileSource, FileTarget, PathLike, ReadableFile, Writa
 from spleeter.utils.names import display_name, reason
 from spleeter.utils.whole_file import WholeFile
 
-__all__ = ["AV_ERRORS", "InputFile", "OutputFile", "file_label"]
+__all__ = ["AV_ERRORS", "InputFile", "OutputFile", "file_label", "is_path"]
 
 AV_ERRORS = (av.FFmpegError, OSError, ValueError, LookupError, RuntimeError, AssertionError)
 """What PyAV raises where it or FFmpeg cannot cope."""
@@ -36,7 +36,7 @@ _COPY_SIZE = 1 << 20
 
 def file_label(file: FileSource | FileTarget) -> str:
     """A file as it goes into a message: its path, or a file object's `name` if that is text; one line."""
-    if _is_path(file):
+    if is_path(file):
         return display_name(file)
     name = getattr(file, "name", None)
     return display_name(name) if isinstance(name, str) and name else "the file object"
@@ -57,13 +57,13 @@ class InputFile:
         self.label = file_label(source)
         self.error: Exception | None = None
         """The first thing that went wrong with reading."""
-        self._is_own = _is_path(source)
+        self._is_own = is_path(source)
         self._file: Any = source  # a caller's object may have less than a BinaryIO
         name = getattr(source, "name", None)
         self.name = name if isinstance(name, str) else ""
         """FFmpeg's name of it: the extension counts when a format is guessed."""
         try:
-            if _is_path(source):
+            if is_path(source):
                 self.name = os.fsdecode(source)
                 self._file = _open(self.name)
             else:
@@ -128,7 +128,7 @@ class OutputFile:
         self._error: Exception | None = None
         self._file: _Collector
         try:
-            self._file = WholeFile(target) if _is_path(target) else _ObjectFile(cast("WritableFile", target))
+            self._file = WholeFile(target) if is_path(target) else _ObjectFile(cast("WritableFile", target))
         except (OSError, ValueError) as error:
             raise self.failure(reason(error)) from error
 
@@ -231,7 +231,8 @@ class _ObjectFile:
             self._file.close()
 
 
-def _is_path(file: object) -> TypeGuard[PathLike]:
+def is_path(file: object) -> TypeGuard[PathLike]:
+    """Whether this is a path, rather than a file object."""
     return isinstance(file, str | bytes | os.PathLike)
 
 

@@ -62,10 +62,9 @@ class Batching:
     """Batch sizes of a device.
 
     Attributes:
-        hops: how many hops of the tiling (segments less their overlap) of one song are transformed at once.
-        segments: how many segments the network is given at once; of several songs, if these are separated together.
-        frames: how many STFT frames everything else is computed for at once, so that temporaries stay in a core's
-            cache; None for all there are.
+        hops: of each song that are analysed together; a hop is a segment less its overlap with the next.
+        segments: in a batch of the network, of several songs if these are separated at the same time.
+        frames: in a block of everything but the network, so that temporaries stay in a core's cache; None for all.
     """
 
     hops: int
@@ -74,7 +73,7 @@ class Batching:
 
 
 class Device(Protocol):
-    """Where arrays are computed, and the way there and back."""
+    """A compute device, and the copies of arrays to and from it."""
 
     @property
     def kind(self) -> str:
@@ -82,7 +81,7 @@ class Device(Protocol):
 
     @property
     def batching(self) -> Batching:
-        """Batch sizes that keep it busy."""
+        """Its batch sizes."""
 
     def put(self, array: npt.NDArray[np.float32]) -> Array:
         """Copy an array to the device; without waiting, where the device can."""
@@ -123,7 +122,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is chosen by."""
+        """The name that `open_backend` chooses it by."""
 
     @property
     def device(self) -> Device:
@@ -142,13 +141,13 @@ class Backend(Protocol):
 
 
 class BackendModule(Protocol):
-    """What the module of a backend has."""
+    """The functions of a backend's module."""
 
     def find_device(self, name: str) -> Device | None:
         """The GPU of a name, or for "auto" the best there is; None if this backend has no such device.
 
         Raises:
-            DeviceError: if the device is of a kind that it knows, but not there.
+            DeviceError: if there is no such device here.
         """
 
     def open_backend(self, model: Model, device: Device, precision: str) -> Backend:

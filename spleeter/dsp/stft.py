@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spleeter.dsp.namespace import array_namespace, frames_of
+from spleeter.dsp.namespace import array_namespace
 from spleeter.types import Array
 
 __all__ = ["chunk_length", "inverse_stft", "magnitudes", "n_frames", "stft"]
@@ -43,7 +43,7 @@ def stft(chunk: Array, frame_length: int, frame_step: int) -> Array:
     # A net gain of 1: the window is scaled up by N, the transform down by 1 / N. NumPy computes a transform without a
     # scale in float64, six times as slowly.
     window = _hann_window(frame_length, float(frame_length), xp, chunk.dtype, chunk.device)
-    return xp.fft.rfft(frames_of(chunk, frame_length, frame_step) * window, norm="forward")
+    return xp.fft.rfft(_frames(chunk, frame_length, frame_step) * window, norm="forward")
 
 
 def magnitudes(spectra: Array) -> Array:
@@ -88,6 +88,16 @@ def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
     for part in reversed(range(overlap - 1)):
         hops[..., part : part + frames, :] += inverse[..., part, :]
     return xp.reshape(hops, (*batch, -1))
+
+
+def _frames(chunk: Array, frame_length: int, frame_step: int) -> Array:
+    """A view (..., frames, frame_length) of a chunk (..., samples).
+
+    The standard has no views that overlap, so each kind of array has its own function.
+    """
+    if isinstance(chunk, np.ndarray):
+        return np.lib.stride_tricks.sliding_window_view(chunk, frame_length, axis=-1)[..., ::frame_step, :]
+    return chunk.unfold(-1, frame_length, frame_step)
 
 
 @cache

@@ -36,7 +36,7 @@ singular but for this; a thousandth leaves four of float32's seven digits."""
 def soft_masks(magnitudes: Array) -> Array:
     """The filter's first estimate of each stem's share, as norbert's: v_i / (ε + Σ_j v_j).
 
-    Unlike ratio masks it gives a bin to no stem if none is estimated to sound in it.
+    Unlike ratio masks they are all 0 in a bin where every estimate is.
 
     Args:
         magnitudes: (stems, ...), not negative.
@@ -62,7 +62,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class SpatialModel:
-    """How each stem lies among the channels.
+    """The spatial covariances of the stems, and how the filter is regularized.
 
     Attributes:
         covariances: R (stems, channels, channels, bins), complex, Hermitian.

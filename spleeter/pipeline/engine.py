@@ -112,7 +112,7 @@ class Engine:
 
     @property
     def capacity(self) -> int:
-        """Hops that are worth being given at once."""
+        """Hops whose segments fill a batch of the network."""
         return max(1, self._device.batching.segments // len(self._tiling.offsets))
 
     def empty_carry(self) -> Carry:
@@ -120,29 +120,31 @@ class Engine:
         keys = self._configuration
         samples = self._n_synthesised, keys.n_channels, keys.frame_length - keys.frame_step
         estimates = len(keys.instrument_list), keys.n_channels, self._tiling.n_ahead, keys.F
-        return Carry(self._zeros(samples), self._zeros(estimates))
+        return Carry(*(self._device.put(np.zeros(shape, np.float32)) for shape in (samples, estimates)))
 
     @np.errstate(all="ignore")  # samples near float32's limits overflow, which is no reason to print warnings
     def __call__(self, chunks: Sequence[Chunk]) -> list[ChunkStems]:
         """Separate chunks; those of digital silence are not computed."""
-        self._backend.n_threads = self._map.n_threads = chunks[0].n_threads
-        sounding = [bool(chunk.waveform.any()) for chunk in chunks]
-        separated = iter(self._separate(list(compress(chunks, sounding))))
+        self._backend.n_threads = chunks[0].n_threads
+        if self._device.kind == "cpu":  # a GPU queues its kernels in one stream anyway, and MPS is not thread-safe
+            self._map.n_threads = chunks[0].n_threads
+        audible = [bool(chunk.waveform.any()) for chunk in chunks]
+        separated = iter(self._separate(list(compress(chunks, audible))))
         stems = [
-            next(separated) if sounds else self._fade_out(chunk)
-            for chunk, sounds in zip(chunks, sounding, strict=True)
+            next(separated) if is_audible else self._fade_out(chunk)
+            for chunk, is_audible in zip(chunks, audible, strict=True)
         ]
         fetches = self._device.fetch([samples for samples, _ in stems])
         return [ChunkStems(fetch, carry) for fetch, (_, carry) in zip(fetches, stems, strict=True)]
 
     def _separate(self, chunks: Sequence[Chunk]) -> list[tuple[Array, Carry]]:
-        """The stems (stems, samples, channels) of chunks that sound, and their carries."""
+        """The stems (stems, samples, channels) of chunks that are not silent, and their carries."""
         analysed: list[list[_Hops]] = [[] for _ in chunks]
         ahead = [chunk.carry.estimates for chunk in chunks]
-        n_at_once = self._device.batching.hops
-        for first in range(0, max((chunk.n_hops for chunk in chunks), default=0), n_at_once):
+        n_hops = self._device.batching.hops
+        for first in range(0, max((chunk.n_hops for chunk in chunks), default=0), n_hops):
             numbers = [number for number, chunk in enumerate(chunks) if first < chunk.n_hops]
-            waveforms = [self._waveform(chunks[number], first, n_at_once) for number in numbers]
+            waveforms = [self._waveform(chunks[number], first, n_hops) for number in numbers]
             hops = self._analyse(waveforms, [ahead[number] for number in numbers])
             for number, (of_song, left_over) in zip(numbers, hops, strict=True):
                 analysed[number].append(of_song)
@@ -156,7 +158,8 @@ class Engine:
         waveform = self._zeros((*carried.shape[:-1], n_complete + carried.shape[-1]))
         waveform[..., : carried.shape[-1]] = carried
         stems = self._interleave(self._zeros((carried.shape[1], n_complete)), [waveform[..., :n_complete]])
-        return stems, Carry(waveform[..., n_complete:], self._xp.zeros_like(chunk.carry.estimates))
+        left_over = self._xp.asarray(waveform[..., n_complete:], copy=True)
+        return stems, Carry(left_over, self._xp.zeros_like(chunk.carry.estimates))
 
     def _waveform(self, chunk: Chunk, first: int, n_hops: int) -> Array:
         """What the segments of some of a chunk's hops span, on the device: (channels, samples)."""
@@ -213,9 +216,9 @@ class Engine:
             for start in of_song
         ]
         estimates: list[Array] = []
-        n_at_once = self._device.batching.segments
-        for first in range(0, len(segments), n_at_once):
-            batch = self._backend.estimate(self._xp.stack(segments[first : first + n_at_once]))
+        batch_size = self._device.batching.segments
+        for first in range(0, len(segments), batch_size):
+            batch = self._backend.estimate(self._xp.stack(segments[first : first + batch_size]))
             estimates += [batch[:, number, ...] for number in range(batch.shape[1])]
         remaining = iter(estimates)
         return (list(islice(remaining, len(of_song))) for of_song in starts)
@@ -305,7 +308,7 @@ class Engine:
         return stems
 
     def _blocks(self, stop: int, start: int = 0) -> list[slice]:
-        """Blocks of frames that are computed at once."""
+        """Blocks of frames, as long as the device's batching says."""
         size = self._device.batching.frames or max(1, stop - start)
         return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
-from spleeter.audio.files import OutputFile, file_label
+from spleeter.audio.files import OutputFile, file_label, is_path
 from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
 from spleeter.types import FileTarget, Waveform
@@ -73,7 +73,7 @@ class StemFiles:
         self._format = (sample_rate, n_channels, output.encoding, metadata)
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
-        self._attached: list[OutputFile] = []
+        self._attached: list[tuple[FileTarget, OutputFile]] = []
         self._threads = ThreadPoolExecutor(max(1, len(targets)), thread_name_prefix="spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(targets, 0)
@@ -106,7 +106,7 @@ class StemFiles:
         """Have a file of another kind appear together with these."""
         self._make_folders(target)
         file = OutputFile(target)
-        self._attached.append(file)
+        self._attached.append((target, file))
         file.write(content)
         file.close()
 
@@ -132,10 +132,11 @@ class StemFiles:
         with ExitStack() as stack:
             stack.callback(self._discard)
             self._for_each(self._finish_one)
-            for file in self._attached:
-                file.commit()
-            for writer in self._writers.values():
-                writer.commit()
+            commits = [(self._targets[name], writer.commit) for name, writer in self._writers.items()]
+            commits += [(target, file.commit) for target, file in self._attached]
+            commits.sort(key=lambda entry: is_path(entry[0]))  # objects first: a write fails sooner than a rename
+            for _, commit in commits:
+                commit()
             stack.pop_all()
         self._threads.shutdown()
         self._report_clipping()
@@ -155,7 +156,7 @@ class StemFiles:
             writer.abort()
         for spool in self._spools.values():
             spool.close()
-        for file in self._attached:
+        for _, file in self._attached:
             file.discard()
         for folder in reversed(self._made_folders):
             with suppress(OSError):
@@ -163,7 +164,7 @@ class StemFiles:
 
     def _make_folders(self, target: FileTarget) -> Path | None:
         """Make the folder of a path, and those above it; returns it, None for a file object."""
-        if not isinstance(target, str | bytes | os.PathLike):
+        if not is_path(target):
             return None
         folder = Path(os.fsdecode(target)).parent
         try:
@@ -184,7 +185,7 @@ class StemFiles:
             return
         done = {
             "clamp": "were cut off (clip 'rescale', or clip 'none' into wav with bit depth 32, keeps them)",
-            "rescale": f"were brought below it, all outputs turned down by {20 * log10(self._peak):.1f} dB",
+            "rescale": f"were brought below it, all outputs attenuated by {20 * log10(self._peak):.1f} dB",
             "none": "were kept as they are",
         }[self._clip]
         counts = ", ".join(f"{count} in {file_label(self._targets[name])}" for name, count in clipped.items())

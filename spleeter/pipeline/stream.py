@@ -2,7 +2,7 @@
 
     blocks of samples -> chunks of frames -> STFT -> network -> masks -> inverse STFT -> blocks of stems
 
-A whole waveform goes the very same way, as one block. Blocks of any size are regrouped into chunks that are
+A whole waveform is separated in the same way, as one block. Blocks of any size are regrouped into chunks that are
 counted from the first frame, so what comes out does not depend on how the samples came in: to the last bit on a CPU,
 to rounding on a GPU, where chunks of several songs may be computed together.
 Nothing grows with the length: one chunk and its overlap with the next is all that is held.
@@ -21,7 +21,7 @@ from spleeter.backends.base import Backend
 from spleeter.configuration import Configuration
 from spleeter.dsp.stft import chunk_length, n_frames
 from spleeter.dsp.tiling import Tiling
-from spleeter.pipeline.engine import Chunk, ChunkStems, Engine
+from spleeter.pipeline.engine import Chunk, Engine
 from spleeter.pipeline.workers import BatchWorker
 from spleeter.types import Waveform
 
@@ -93,7 +93,7 @@ class Pipeline:
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
             if n_new > skipped:
                 span = slice(skipped, n_new)
-                yield StemBlock(waveform[:, span].T, partial(_fetch, stems, span))
+                yield StemBlock(waveform[:, span].T, partial(_fetch, stems.fetch, span))
 
     def _span(self, n_hops: int) -> int:
         """How many samples the segments that begin in some hops span."""
@@ -137,5 +137,5 @@ class Pipeline:
             yield padded, n_now, min(n_now * hop * step, n_left - start)
 
 
-def _fetch(stems: ChunkStems, span: slice) -> npt.NDArray[np.float32]:
-    return stems.fetch()[:, span]
+def _fetch(fetch: Callable[[], npt.NDArray[np.float32]], span: slice) -> npt.NDArray[np.float32]:
+    return fetch()[:, span]

@@ -121,11 +121,11 @@ def _process_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[R
     except BaseException as error:  # whatever it is, the caller is the one to know
         entry.future.set_exception(error)
     finally:
-        del entry  # as above
+        del entry  # as in `BatchWorker.__call__`
 
 
 class ThreadMap:
-    """`map` on threads that are kept: for functions that release the interpreter, such as NumPy's.
+    """`map` on threads that are kept: for functions that release the interpreter's lock, such as NumPy's.
 
     It is used by one thread at a time. With one thread, which the caller is, nothing is started.
     """

@@ -225,7 +225,7 @@ def test_clipping_is_reported(run: Run, tiny_model: Path, tmp_path: Path, out: P
         "--clip",
         "rescale",
     )
-    assert "turned down by" in result.stderr
+    assert "attenuated by" in result.stderr
 
 
 @pytest.fixture

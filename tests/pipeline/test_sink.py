@@ -151,6 +151,21 @@ def test_file_objects_are_written_to_at_the_end_and_not_closed(tmp_path: Path) -
     assert plot.getvalue() == b"a plot"
 
 
+def test_a_file_object_that_cannot_be_written_to_leaves_no_files(tmp_path: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError("no space")
+
+    targets = {"a": tmp_path / "a.wav", "b": Full(), "c": tmp_path / "c.wav"}
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match="no space"),
+        StemFiles(AudioAdapter.default(), targets, 44100, 2, Output()) as stems,
+    ):
+        stems.attach(tmp_path / "d.png", b"a plot")
+        stems.write({name: noise() for name in targets})
+    assert everything_below(tmp_path) == []
+
+
 def test_an_error_leaves_file_objects_as_they_are() -> None:
     class Named(io.BytesIO):
         name = "b.wav"
@@ -186,7 +201,7 @@ def test_rescale_turns_all_outputs_down_by_one_gain(tmp_path: Path, caplog: pyte
     assert np.abs(written["a"]).max() == pytest.approx(1.0)
     np.testing.assert_allclose(written["a"] * np.abs(loud).max(), loud, atol=1e-6)
     np.testing.assert_allclose(written["b"] * np.abs(loud).max(), soft, atol=1e-6)
-    assert "turned down by 12.0 dB" in caplog.text
+    assert "attenuated by 12.0 dB" in caplog.text
 
 
 def test_rescale_leaves_what_fits_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,10 +31,10 @@ def open_backend(model: Model, device: Device, precision: str) -> TorchBackend:
     """Load a network. Raises ModelError."""
     if device.kind == "cpu":
         keep_freed_memory()
-    # In a thread that ends with it, and with it the OpenMP threads that torch starts there: as soon as two threads of
-    # a process have a team of them, OpenMP counts more threads than cores and lets both sleep between operators.
-    with ThreadPoolExecutor(1) as passing:
-        return passing.submit(
+    # In a thread that ends afterwards, and with it the OpenMP team that torch starts there: where two threads of a
+    # process have a team, OpenMP counts more threads than cores and lets both teams sleep between operators.
+    with ThreadPoolExecutor(1) as loader:
+        return loader.submit(
             lambda: TorchBackend(load_network(model.folder, model.configuration), device, precision)
         ).result()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -83,26 +82,31 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
-@dataclass
 class TorchDevice:
     """A CUDA or MPS device, where arrays are tensors: a `Device` of the seam.
 
-    On CUDA, copies to the host have a stream of their own, which waits only for what was launched before.
+    On CUDA, copies to the device are queued in its default stream, in which the engine's thread computes, whatever
+    the calling thread's stream is. Copies to the host have a stream of their own, which waits only for what was
+    launched before.
     """
 
-    device: torch.device
-    _copied: deque[torch.cuda.Event] = field(default_factory=deque)
-
-    def __post_init__(self) -> None:
-        self.kind, self.batching = self.device.type, _BATCHINGS[self.device.type]
-        self._stream = torch.cuda.Stream(self.device) if self.kind == "cuda" else None  # type: ignore[no-untyped-call]
+    def __init__(self, device: torch.device) -> None:
+        self._name = str(device)
+        if device.type == "cuda" and device.index is None:  # each thread has its own current device
+            device = torch.device("cuda", torch.cuda.current_device())
+        self.device, self.kind, self.batching = device, device.type, _BATCHINGS[device.type]
+        self._stream = torch.cuda.Stream(device) if self.kind == "cuda" else None  # type: ignore[no-untyped-call]
+        self._copied: deque[torch.cuda.Event] = deque()
 
     def __str__(self) -> str:
-        return str(self.device)
+        return self._name
 
     def put(self, array: npt.NDArray[np.float32]) -> Tensor:
         """Copy an array to the device; to CUDA without waiting until it is there."""
-        return to_device(torch.from_numpy(array), self.device)
+        if self._stream is None:
+            return to_device(torch.from_numpy(array), self.device)
+        with torch.cuda.stream(torch.cuda.default_stream(self.device)):
+            return to_device(torch.from_numpy(array), self.device)
 
     def fetch(self, arrays: Sequence[Tensor]) -> list[Callable[[], npt.NDArray[np.float32]]]:
         """Begin to copy tensors to the host; on CUDA, wait until all but the last few batches have arrived."""
@@ -118,7 +122,6 @@ class TorchDevice:
         self._copied.append(copied)
         while len(self._copied) > _LAUNCHES_AHEAD:
             self._copied.popleft().synchronize()
-
         return [partial(_wait_for, copied, copy) for copy in copies]
 
 
