@@ -126,7 +126,7 @@ class Engine:
     def __call__(self, chunks: Sequence[Chunk]) -> list[ChunkStems]:
         """Separate chunks; those of digital silence are not computed."""
         self._backend.n_threads = chunks[0].n_threads
-        if self._device.kind == "cpu":  # a GPU queues its kernels in one stream anyway, and MPS is not thread-safe
+        if self._device.batching.frames is not None:  # else it is a GPU, which takes all frames from one thread
             self._map.n_threads = chunks[0].n_threads
         audible = [bool(chunk.waveform.any()) for chunk in chunks]
         separated = iter(self._separate(list(compress(chunks, audible))))
