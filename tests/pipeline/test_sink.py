@@ -156,7 +156,7 @@ def test_a_file_object_that_cannot_be_written_to_leaves_no_files(tmp_path: Path)
         def write(self, data: object) -> int:
             raise OSError("no space")
 
-    targets = {"a": tmp_path / "a.wav", "b": Full(), "c": tmp_path / "c.wav"}
+    targets: dict[str, FileTarget] = {"a": tmp_path / "a.wav", "b": Full(), "c": tmp_path / "c.wav"}
     with (  # noqa: PT012
         pytest.raises(EncodeError, match="no space"),
         StemFiles(AudioAdapter.default(), targets, 44100, 2, Output()) as stems,

@@ -134,11 +134,11 @@ class MetaBackend:
         return torch.stack([magnitudes] * 3)
 
 
-class TypesOnDevice(TorchDispatchMode):
+class TypesOnDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The types of all tensors that are made on "meta" within this context."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.types: set[torch.dtype] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -160,8 +160,8 @@ def test_everything_is_made_on_the_device_in_single_precision(
     with TypesOnDevice() as made:
         engine = Engine(keys, MetaBackend(), tiling, quality.mwf, exact)
         for stems in separate_twice(engine, waveforms(tiling, n_channels)):
-            for tensor in (stems.fetch(), stems.carry.samples, stems.carry.estimates):
-                assert (tensor.device.type, tensor.dtype) == ("meta", torch.float32)
+            tensors: list[Any] = [stems.fetch(), stems.carry.samples, stems.carry.estimates]
+            assert {(tensor.device.type, tensor.dtype) for tensor in tensors} == {("meta", torch.float32)}
     assert torch.complex64 in made.types
     assert not made.types & {torch.float64, torch.complex128}
 
