@@ -725,7 +725,7 @@ def test_one_team_of_threads_computes_the_network(tiny_model: Path) -> None:
 
         torch.set_num_threads(2)
         separator, before = Separator({str(tiny_model)!r}, device="cpu"), others()
-        song = numpy.random.default_rng(0).standard_normal((1 << 20, 2), numpy.float32)
+        song = numpy.random.default_rng(0).standard_normal((1 << 19, 2), numpy.float32)
         separator.separate(numpy.concatenate([song, 0 * song, song]))
         print(count(1))
         torch.ones(1 << 20).exp()
