@@ -206,8 +206,7 @@ _Matrix: TypeAlias = tuple[Array, Array, Array, Array]
 
 def _hermitian(covariances: Array) -> list[_Matrix]:
     """Matrices (stems, 2, 2, bins), as four times (bins,) of each stem."""
-    xp = array_namespace(covariances)
-    real, imag = xp.real(covariances), xp.imag(covariances)
+    real, imag = _planes(covariances)
     return [
         (real[j, 0, 0, :], real[j, 1, 1, :], real[j, 0, 1, :], imag[j, 0, 1, :]) for j in range(covariances.shape[0])
     ]
