@@ -111,13 +111,8 @@ class Separator:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
                 backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
-                rules = self.configuration.model.rules
-                tiling = Tiling.of(
-                    self.configuration.T,
-                    self.quality.overlap,
-                    self.quality.shifts,
-                    period=rules.size_multiple if rules else 1,
-                )
+                keys, quality = self.configuration, self.quality
+                tiling = Tiling.of(keys.T, quality.overlap, quality.shifts, keys.size_multiple)
                 self._loaded = Pipeline(self.configuration, backend, self.quality.mwf, tiling, self._exact)
                 logger.debug("model %s loaded on %s", folder, self.device)
             return self._loaded

@@ -83,7 +83,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 class TorchDevice:
-    """A CUDA or MPS device, where arrays are tensors: a `Device` of the seam.
+    """A CUDA or MPS device, where arrays are tensors.
 
     On CUDA, copies to the device are queued in its default stream, in which the engine's thread computes, whatever
     the calling thread's stream is. Copies to the host have a stream of their own, which waits only for what was
