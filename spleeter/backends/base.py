@@ -29,6 +29,7 @@ __all__ = [
     "HostDevice",
     "Model",
     "backends",
+    "check_device",
     "check_precision",
     "open_backend",
     "open_device",
@@ -171,10 +172,9 @@ def open_device(name: str = "auto") -> Device:
     Raises:
         DeviceError: if there is no such device here.
     """
+    check_device(name)
     if name == "cpu":
         return HostDevice()
-    if not re.fullmatch(r"auto|mps|cuda(:[0-9]+)?", name):
-        raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
     reasons = backends()
     for backend, reason in reasons.items():
         device = _module(backend).find_device(name) if reason is None else None
@@ -184,6 +184,12 @@ def open_device(name: str = "auto") -> Device:
         return HostDevice()
     complaint = "; ".join(filter(None, reasons.values())) or "no backend knows it"
     raise DeviceError(f"device {name!r} is not available: {complaint}; choose auto or cpu")
+
+
+def check_device(name: str) -> None:
+    """Refuse a name that no device has. Raises DeviceError."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", name):
+        raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
 
 
 def check_precision(name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spleeter.backends.base import PRECISIONS, Batching, check_precision
+from spleeter.backends.base import PRECISIONS, Batching, check_device, check_precision
 from spleeter.errors import DeviceError
 from spleeter.utils.logging import logger
 
@@ -41,9 +40,8 @@ def select_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device(next(kind for kind, available in _AVAILABLE.items() if available()))
+    check_device(name)
     kind, _, index = name.partition(":")
-    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name):
-        raise DeviceError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
     if not _AVAILABLE[kind]():
         raise DeviceError(f"device {name!r} is not available on this machine; choose auto or cpu")
     if index and int(index) >= torch.cuda.device_count():
