@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from typer import Option
 
 if TYPE_CHECKING:
+    from spleeter.backends.base import Precision
     from spleeter.configuration import Configuration
-    from spleeter.pipeline.options import Quality
+    from spleeter.pipeline.options import Bandwidth, Quality, QualityName
     from spleeter.separator import Separator
 
 __all__ = [
@@ -101,13 +102,13 @@ class SeparationOptions:
 
     model: str
     mwf: bool
-    quality: str | None
+    quality: QualityName | None
     overlap: float | None
     shifts: int | None
-    bandwidth: str | None
+    bandwidth: Bandwidth | None
     exact: bool
     device: str
-    precision: str
+    precision: Precision
 
     def configure(self) -> Configuration:
         """Check the options, and load the configuration they ask for; no device and no model yet.
