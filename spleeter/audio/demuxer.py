@@ -15,6 +15,7 @@ from av.stream import Discard, Disposition
 from spleeter.audio.adapter import AudioMetadata
 from spleeter.audio.files import AV_ERRORS, InputFile
 from spleeter.audio.metadata import musical_tags
+from spleeter.audio.tags import read_tags
 from spleeter.types import FileSource
 from spleeter.utils.names import reason
 
@@ -58,6 +59,7 @@ class Demuxer:
         self._stream_number = stream
         try:
             self._wav_length = wav_length(self.file) if self.file.seekable() else None
+            self._tags = read_tags(self.file) if self.file.seekable() else None
             self._open_container()
         except BaseException:
             self.file.close()
@@ -82,7 +84,9 @@ class Demuxer:
         for stream in self._container.streams:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's images
-        self.metadata = AudioMetadata(musical_tags(self._container.metadata, self.stream.metadata), cover)
+        self.metadata = self._tags or AudioMetadata(
+            musical_tags(self._container.metadata.items(), self.stream.metadata.items()), cover
+        )
 
     def _open_recognised(self) -> av.container.InputContainer:
         try:

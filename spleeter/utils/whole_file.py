@@ -39,7 +39,15 @@ class WholeFile:
         self._error = error
         with self._converted():
             _check_replaceable(self.path)
-            self._file = self.hidden_path.open("xb", buffering=_BUFFER)
+            self._file = self.hidden_path.open("x+b", buffering=_BUFFER)
+
+    def read(self, size: int = -1) -> bytes:
+        with self._converted():
+            return self._file.read(size)
+
+    def truncate(self, size: int | None = None) -> int:
+        with self._converted():
+            return self._file.truncate(size)
 
     def write(self, data: bytes) -> int:
         with self._converted():
