@@ -221,12 +221,12 @@ class Separator:
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
-        choice: dict[str, Any] = {} if source is None else asdict(source)  # adapters of old may know of none
+        choice: dict[str, Any] = asdict(source) if source and source != Input() else {}  # older adapters know of none
         with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels, **choice) as reader:
-            output = output.following(reader)
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
             if output.mono:
                 n_channels = 1
+            output = output.following(reader, rate, n_channels)
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}

@@ -85,7 +85,7 @@ class Demuxer:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's images
         self.metadata = self._tags or AudioMetadata(
-            musical_tags(self._container.metadata.items(), self.stream.metadata.items()), cover
+            musical_tags(self._container.metadata, self.stream.metadata), cover
         )
 
     def _open_recognised(self) -> av.container.InputContainer:
@@ -149,6 +149,21 @@ class Demuxer:
     def is_pcm(self) -> bool:
         """Whether the samples are stored as they are: only then can NaN be what somebody wrote."""
         return self.stream.codec_context.name.startswith("pcm_")
+
+    @property
+    def sample_bits(self) -> int | None:
+        """Bits that a sample is decoded to; None if the codec is lossy. (DTS is lossless in some profiles alone.)"""
+        context = self.stream.codec_context
+        is_lossless = context.codec.lossless and context.name != "dca" and context.format is not None
+        return 8 * context.format.bytes if is_lossless else None
+
+    @property
+    def bitrate(self) -> int | None:
+        """Bits per second of a lossy stream; None if the codec is lossless, or the file does not say."""
+        if self.sample_bits is not None:
+            return None
+        is_alone = len(self._container.streams) == 1 and self.metadata.cover is None
+        return self.stream.codec_context.bit_rate or (self._container.bit_rate if is_alone else 0) or None
 
     def declared_length(self, sample_rate: int) -> int | None:
         """Samples per channel that the header counts, None if it does not. FFmpeg's guesses are no whole numbers."""

@@ -47,6 +47,7 @@ class FileReader(AudioReader):
         self.sample_rate = round(sample_rate) if sample_rate else self.source_sample_rate
         self.n_channels = n_channels or self._decoder.n_channels
         self.metadata = self._demuxer.metadata
+        self.source_bits, self.source_bitrate = self._demuxer.sample_bits, self._demuxer.bitrate
         self._start = round((offset or 0.0) * self.source_sample_rate)
         self._n_wanted = None if duration is None else round(duration * self.source_sample_rate)
         self.n_samples = self._estimated_samples()
