@@ -217,6 +217,8 @@ class Separator:
         if output.plot:
             require_matplotlib()
         selection = output.select(self.instruments)
+        if isinstance(destination, Mapping):
+            output = output.at(destination.values())
         targets = self._targets(audio_descriptor, destination, output)
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()

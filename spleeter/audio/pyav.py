@@ -38,8 +38,8 @@ class PyAVAudioAdapter(AudioAdapter):
     then the complete file. Integer formats are rounded and clamped. Decoding gives the same number of samples at
     the same times, except that wma, whose files do not record their end, is up to one frame (2048 samples) longer,
     and that opus always decodes to 48 kHz. A sample rate that the codec cannot hold is resampled to the next that
-    it can; a bit rate is moved to the nearest. Tags go into every format as far as it can hold them; covers into
-    mp3, m4a, flac and opus.
+    it can; a bit rate that the codec cannot have at that rate is moved to the nearest, with a warning. Tags and
+    cover go into every format, under the names that it has for them.
 
     Args:
         stream: which of a file's audio streams to read, from 0 on; None as above.

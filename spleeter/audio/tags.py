@@ -49,6 +49,9 @@ _LANGUAGE = "eng"
 
 _MP4_TEXTS = {names.mp4 for names in TAG_NAMES.values()}
 
+_OGG_COVER_LIMIT = 1 << 22
+"""Bytes of a cover that is put into an Ogg comment; the time that takes grows with their square, here to a second."""
+
 _READ_LIMIT = 1 << 26
 """Bytes that tags may take to be read, pictures included."""
 
@@ -253,6 +256,8 @@ def _write(opened: Any, tags: Mapping[str, Tag], cover: _Picture | None) -> None
         opened.tags["WM/Picture"] = [head + f"{cover.mime}\0\0".encode("utf-16-le") + cover.data]
     elif isinstance(opened, FLAC):
         opened.add_picture(cover.block)
+    elif len(cover.data) > _OGG_COVER_LIMIT:
+        raise ValueError(f"Ogg covers of more than {_OGG_COVER_LIMIT >> 20} MiB take too long")
     else:
         opened.tags["METADATA_BLOCK_PICTURE"] = [base64.b64encode(cover.block.write()).decode("ascii")]
 

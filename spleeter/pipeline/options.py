@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from spleeter.audio.adapter import AudioReader
 from spleeter.audio.codec import Codec, CodecName, Encoding, parse_codec
+from spleeter.audio.files import is_path
 from spleeter.configuration import EMBEDDED_PREFIX, Configuration
 from spleeter.errors import ConfigurationError, DecodeError, EncodeError, OutputError
 from spleeter.pipeline.paths import PLOT, codec_of_format, output_paths
 from spleeter.pipeline.selection import Selection, gains_of, names_of
-from spleeter.types import AudioDescriptor, PathLike
+from spleeter.types import AudioDescriptor, FileTarget, PathLike
 from spleeter.utils.names import FILENAME_FORMAT
 from spleeter.utils.numbers import whole_number
 
@@ -127,7 +129,8 @@ class Output:
         stems: the instruments, and mixes, to be written; None for every instrument. One name may be a plain string.
         mixes: new name -> the instruments that it sums, or a mapping of each to its linear gain.
         residual: the name of the mixture minus every instrument that another output contains; None for none.
-        codec: format of the files; None follows the extension of `filename_format`, and is wav if it has none.
+        codec: format of the files; None follows the extension of `filename_format`, or of paths that are given in its
+            place, and is wav if there is none.
         bitrate: of lossy codecs, e.g. "192k" or 192000. None follows the song's where that is lossy too, and is
             256 kbit/s otherwise.
         bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac. None follows the song: 24 if it is lossless with
@@ -184,6 +187,22 @@ class Output:
         """Codec, bit rate and bit depth of every file."""
         codec = codec_of_format(self.filename_format, None if self.codec is None else parse_codec(self.codec))
         return Encoding(codec, self.bitrate, self.bit_depth)
+
+    def at(self, targets: Iterable[FileTarget]) -> Output:
+        """The same with the codec that the extensions of paths name; others, and file objects, name none.
+
+        Raises:
+            OutputError: if they name several, or another one than `codec`.
+        """
+        extensions = [Path(os.fsdecode(target)).suffix[1:].lower() for target in targets if is_path(target)]
+        codecs = {Codec(extension) for extension in extensions if extension in set(Codec)}
+        codecs |= set() if self.codec is None else {parse_codec(self.codec)}
+        if len(codecs) > 1:
+            raise OutputError(
+                f"a song's outputs have one codec, but the files and the codec name {', '.join(sorted(codecs))}; "
+                "give them one extension, and leave the codec out"
+            )
+        return replace(self, codec=codecs.pop()) if codecs else self
 
     def following(self, reader: AudioReader, sample_rate: int, n_channels: int) -> Output:
         """The same with what it leaves to the song filled in: bit rate and bit depth."""

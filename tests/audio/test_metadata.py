@@ -1,20 +1,25 @@
-"""Which tags are passed on, and how a cover is stored in an Ogg comment."""
-
-import base64
-import struct
+"""One name for each meaning of a tag, and which tags are passed on."""
 
 import pytest
 
-from spleeter.audio.metadata import cover_comment, musical_tags
-from tests.audio.pictures import picture
+from spleeter.audio.metadata import TAG_NAMES, musical_tags, values_of
 
 
 def test_tags_are_merged_the_first_source_first() -> None:
     assert musical_tags({"title": "a"}, {"title": "b", "artist": "c"}) == {"title": "a", "artist": "c"}
 
 
-def test_ffmpegs_own_names_are_in_lower_case_and_others_kept() -> None:
-    assert musical_tags({"TITLE": "a", "TBPM": "120", "Mood": "x"}) == {"title": "a", "TBPM": "120", "Mood": "x"}
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("TITLE", "title"), ("TBPM", "bpm"), ("tmpo", "bpm"), ("WM/BeatsPerMinute", "bpm"), ("TKEY", "initialkey"),
+        ("lyrics-eng", "lyrics"), ("sort_artist", "artistsort"), ("TSOP", "artistsort"), ("\xa9nam", "title"),
+        ("Album Artist", "album_artist"), ("ALBUMARTIST", "album_artist"), ("Year", "date"), ("Mood", "mood"),
+        ("MusicBrainz Track Id", "musicbrainz_trackid"), ("Own Name", "Own Name"),
+    ],
+)  # fmt: skip
+def test_every_name_of_a_meaning_becomes_ours_and_others_are_kept(given: str, name: str) -> None:
+    assert musical_tags({given: "x"}) == {name: "x"}
 
 
 @pytest.mark.parametrize(
@@ -25,20 +30,27 @@ def test_tags_about_the_file_are_dropped(key: str) -> None:
 
 
 def test_empty_tags_are_dropped() -> None:
-    assert musical_tags({"title": ""}, {"title": "t"}) == {"title": "t"}
+    assert musical_tags({"title": ""}, {"title": "t", "artist": ()}) == {"title": "t"}
 
 
-@pytest.mark.parametrize(("codec", "mime"), [("png", b"image/png"), ("mjpeg", b"image/jpeg")])
-def test_the_cover_comment_is_a_flac_picture_block(codec: str, mime: bytes) -> None:
-    cover = picture(codec)
-    block = base64.b64decode(cover_comment(cover)["METADATA_BLOCK_PICTURE"])
-    kind, mime_length = struct.unpack_from(">II", block)
-    assert (kind, block[8 : 8 + mime_length]) == (3, mime)
-    description, width, height, depth, colours, length = struct.unpack_from(">6I", block, 8 + mime_length)
-    assert (description, width, height, depth, colours) == (0, 48, 32, 24, 0)
-    assert block[-length:] == cover
+def test_several_values_are_kept_and_null_characters_separate_them() -> None:
+    assert musical_tags({"artist": ("a", "b"), "genre": "c\0d", "title": ("e",)}) == {
+        "artist": ("a", "b"),
+        "genre": ("c", "d"),
+        "title": "e",
+    }
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"x" * 1000])
-def test_what_is_no_picture_gives_no_comment(rubbish: bytes) -> None:
-    assert cover_comment(rubbish) == {}
+def test_numbers_and_totals_are_put_together() -> None:
+    tags = {"TRACKNUMBER": "3", "TRACKTOTAL": "12", "disc": "1/2", "TOTALDISCS": "9"}
+    assert musical_tags(tags) == {"track": "3/12", "disc": "1/2"}
+
+
+def test_surrogates_are_replaced() -> None:
+    assert values_of("\udcffx") == ("?x",)
+
+
+def test_no_two_meanings_have_one_name() -> None:
+    for column in zip(*TAG_NAMES.values(), strict=True):
+        names = [name for name in column if name is not None]
+        assert len(set(names)) == len(names)

@@ -1,14 +1,18 @@
 """Quality, bandwidth and `exact`, and what is written: what they choose, and what is refused."""
 
+import io
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast, get_args
 
+import numpy as np
 import pytest
 
-from spleeter.audio.codec import Codec
+from spleeter.audio.adapter import AudioReader
+from spleeter.audio.codec import Codec, CodecName
 from spleeter.configuration import Configuration
-from spleeter.errors import ConfigurationError, EncodeError, OutputError
-from spleeter.pipeline.options import PRESETS, Output, Quality, configure
+from spleeter.errors import ConfigurationError, DecodeError, EncodeError, OutputError
+from spleeter.pipeline.options import PRESETS, Input, Output, Quality, QualityName, configure
 from tests.conftest import TINY
 
 
@@ -141,13 +145,25 @@ def test_the_filter_of_a_configuration_or_a_caller_is_added_to_any_quality(quali
         ({"bit_depth": 17}, EncodeError, "17"),
         ({"codec": "mp3", "bit_depth": 16}, EncodeError, "bit depth"),
         ({"codec": "mp3", "bitrate": "fast"}, EncodeError, "fast"),
+        ({"codec": "mp3", "bitrate": "999k"}, EncodeError, "mp3 has bit rates from 8k to 320k, not '999k'"),
+        ({"codec": "mp3", "sample_rate": 96_000}, EncodeError, "mp3 cannot hold a sample rate of 96000 Hz.*48000"),
+        ({"sample_rate": 1}, OutputError, "sample rate 1 is not a whole number from 1000 to 768000"),
+        ({"sample_rate": "fast"}, OutputError, "sample rate 'fast' is not a number"),
+        ({"sample_rate": 8000, "keep_sample_rate": True}, OutputError, "contradict each other"),
+        ({"stems": 5}, OutputError, "stems are names, such as .*, not 5"),
+        ({"stems": [b"x" * 1_000_000]}, OutputError, "stems are names"),
+        ({"mixes": ["karaoke"]}, OutputError, "mixes map names"),
+        ({"mixes": {"a": {"vocals": "loud"}}}, OutputError, "the gain of 'vocals' 'loud' is not a number"),
+        ({"mixes": {"a": {"vocals": float("inf")}}}, OutputError, "not a finite number"),
     ],
 )
 def test_bad_values_of_output_are_refused_at_once(
     arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         Output(**arguments)
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", [{}, {"bit_depth": 24}, {"codec": "flac"}])
@@ -175,3 +191,71 @@ def test_names_are_checked_once_the_model_is_known(output: Output, message: str)
     for check in (output.select, lambda instruments: output.paths("song.mp3", "out", instruments)):
         with pytest.raises(OutputError, match=message):
             check(["vocals", "drums"])
+
+
+def test_one_name_may_be_a_plain_string() -> None:
+    assert Output(stems="vocals").select(["vocals", "drums"]).names == ("vocals",)
+    assert Output(mixes={"beat": "drums"}, stems=["beat"]).select(["vocals", "drums"]).mixes == {
+        "beat": {"drums": 1.0}
+    }
+
+
+def test_numbers_of_any_type_are_read() -> None:
+    output = Output(sample_rate=np.int64(16_000), codec="mp3", bitrate=np.int32(96_000))
+    assert output == Output(sample_rate="16000", codec="mp3", bitrate=96_000)  # type: ignore[arg-type]
+    assert output.rate(44_100, 48_000) == 16_000
+    assert Output(bit_depth=np.int64(24)).encoding.bit_depth == 24
+    assert Output(mixes={"a": {"vocals": np.float64(0.5)}}).mixes == {"a": {"vocals": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("bits", "codec", "depth"),
+    [(16, "wav", None), (24, "wav", 24), (32, "flac", 24), (None, "wav", None), (32, "mp3", None), (8, "flac", None)],
+)
+def test_the_bit_depth_follows_the_song(bits: int | None, codec: str, depth: int | None) -> None:
+    assert Output(codec=codec).following(song(bits=bits), 44_100, 2).bit_depth == depth
+    if codec != "mp3":
+        assert Output(codec=codec, bit_depth=16).following(song(bits=bits), 44_100, 2).bit_depth == 16
+
+
+@pytest.mark.parametrize(
+    ("bitrate", "codec", "rate", "n_channels", "expected"),
+    [
+        (192_000, "mp3", 44_100, 2, 192_000),
+        (None, "mp3", 44_100, 2, 256_000),
+        (1_411_000, "mp3", 44_100, 2, 320_000),
+        (320_000, "mp3", 16_000, 1, 160_000),
+        (320_000, "opus", 44_100, 1, 256_000),
+        (8_000, "wma", 44_100, 2, 24_000),
+    ],
+)
+def test_the_bit_rate_follows_the_song_as_far_as_the_codec_goes(
+    bitrate: int | None, codec: str, rate: int, n_channels: int, expected: int
+) -> None:
+    assert Output(codec=codec).following(song(bitrate=bitrate), rate, n_channels).bitrate == expected
+    asked = Output(codec=codec, bitrate="64k")
+    assert asked.following(song(bitrate=bitrate), rate, n_channels) == asked
+
+
+def song(bits: int | None = None, bitrate: int | None = None) -> AudioReader:
+    """An opened song of so many bits a sample, or a second."""
+    return cast(AudioReader, SimpleNamespace(source_bits=bits, source_bitrate=bitrate))
+
+
+def test_the_codec_follows_the_paths_that_are_given() -> None:
+    assert Output().at(["a.mp3", Path("b.MP3"), io.BytesIO()]).encoding.codec is Codec.MP3
+    assert Output().at(["a", "b.part", io.BytesIO()]).encoding.codec is Codec.WAV
+    for output, targets in ((Output(), ["a.mp3", "b.wav"]), (Output(codec="wav"), ["a.mp3"])):
+        with pytest.raises(OutputError, match="name mp3, wav"):
+            output.at(targets)
+
+
+@pytest.mark.parametrize("stream", [-1, 1.5, "first"])
+def test_a_stream_is_a_number(stream: Any) -> None:
+    with pytest.raises(DecodeError, match=r"stream .* is not a"):
+        Input(stream=stream)
+
+
+def test_names_for_type_checkers_are_the_names_there_are() -> None:
+    assert get_args(CodecName) == tuple(Codec)
+    assert get_args(QualityName) == tuple(PRESETS)

@@ -9,7 +9,7 @@ import pytest
 from spleeter.audio.codec import Codec
 from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
-from spleeter.pipeline.paths import PLOT, output_paths, song_name
+from spleeter.pipeline.paths import PLOT, codec_of_format, output_paths, song_name
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,78 @@ def test_an_opened_file_has_the_name_of_its_path(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(b"")
     with (tmp_path / "song.mp3").open("rb") as song:
         assert output_paths(song, "out", ["vocals"], "wav") == output_paths(song.name, "out", ["vocals"], "wav")
+
+
+@pytest.mark.parametrize(
+    "filename_format",
+    ["../{instrument}.{codec}", "{filename}/../../{instrument}", "/tmp/{instrument}.wav", "{filename}/../.."],
+)
+@pytest.mark.parametrize("song", ["song.mp3", "../song.mp3", "..", "/", "a/../../song.mp3"])
+def test_no_format_leads_out_of_the_output_folder(song: str, filename_format: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"leads out of the output folder.*below that folder"):
+        output_paths(song, tmp_path, ["vocals"], Codec.WAV, filename_format)
+
+
+@pytest.mark.parametrize(
+    "song",
+    ["song.mp3", "../song.mp3", "./song.mp3", "..", ".", "", "/", "//", "../..", "a/..", "/song.mp3", "C:\\song.mp3",
+     "..\\..\\song.mp3", Path("..", "song.mp3"), Named(".."), Named("../../x.wav"), Named("/"), 17, {"a": "../b"}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "filename_format",
+    ["{foldername}/{filename}/{instrument}.{codec}", "{foldername}/{instrument}", "{filename}/{instrument}.wav"],
+)
+def test_no_name_leads_out_of_the_output_folder(song: object, filename_format: str, tmp_path: Path) -> None:
+    (path,) = output_paths(song, tmp_path / "out", ["vocals"], Codec.WAV, filename_format).values()
+    assert ".." not in path.parts
+    assert path.resolve().is_relative_to((tmp_path / "out").resolve())
+
+
+def test_the_folder_of_a_relative_path_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "album" / "disc").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "album" / "disc")
+    for song in ("../song.mp3", "../../album/song.mp3"):
+        assert output_paths(song, "out", ["v"], "wav", "{foldername}/{instrument}")["v"] == Path("out/album/v.wav")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "a\0b"])
+def test_no_name_of_an_output_leads_out_of_the_output_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="leads out of the output folder"):
+        output_paths("song.mp3", tmp_path, [name], Codec.WAV, "{instrument}.{codec}")
+
+
+@pytest.mark.parametrize(
+    ("filename_format", "codec", "named"),
+    [
+        ("{filename}/{instrument}.{codec}", None, "wav"),
+        ("{filename}/{instrument}.{codec}", Codec.OGG, "ogg"),
+        ("{instrument}.mp3", None, "mp3"),
+        ("{instrument}.MP3", Codec.MP3, "mp3"),
+        ("{codec}/{instrument}.flac", None, "flac"),
+        ("{instrument}", Codec.OPUS, "opus"),
+        ("{instrument} of Dr. No", None, "wav"),
+        ("{filename}.{instrument}", None, "wav"),
+    ],
+)
+def test_the_codec_follows_the_extension(filename_format: str, codec: Codec | None, named: str) -> None:
+    assert codec_of_format(filename_format, codec) == named
+    output = Output(filename_format=filename_format, codec=codec)
+    (path,) = output.paths("song.wav", "out", ["vocals"]).values()
+    assert path.suffix.lower() == f".{named}"
+
+
+@pytest.mark.parametrize(
+    ("filename_format", "codec", "message"),
+    [
+        ("{instrument}.mp3", Codec.WAV, r"ends in .mp3, but the codec is wav"),
+        ("{instrument}.xyz", None, r"ends in .xyz, which is no extension of .wav, .mp3"),
+        ("{instrument}.{codec}.bak", Codec.MP3, "ends in .bak"),
+    ],
+)
+def test_other_extensions_are_refused(filename_format: str, codec: Codec | None, message: str) -> None:
+    with pytest.raises(OutputError, match=message):
+        Output(filename_format=filename_format, codec=codec)
 
 
 @pytest.mark.parametrize("filename_format", ["all.wav", "{filename}.{codec}", "I wanna be your lover"])

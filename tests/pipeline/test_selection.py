@@ -104,3 +104,24 @@ def test_a_bad_choice_is_named(
 ) -> None:
     with pytest.raises(OutputError, match=message):
         Selection.choose(INSTRUMENTS, chosen, mixes, residual)
+
+
+@pytest.mark.parametrize("name", ["karaoke", "instrumental"])
+def test_the_song_without_its_vocals_has_names_that_everyone_knows(name: str) -> None:
+    sources = stems()
+    selection = Selection.choose(INSTRUMENTS, [name, "vocals"])
+    outputs = selection.apply(sources["vocals"], sources)
+    np.testing.assert_allclose(outputs[name], sources["drums"] + sources["bass"] + sources["other"], rtol=1e-6)
+    assert selection.sums_to_mixture(INSTRUMENTS)
+    assert Selection.choose(["vocals", name], [name]).stems == (name,), "an instrument of this name goes first"
+    assert Selection.choose(INSTRUMENTS, [name], {name: ["drums"]}).mixes == {name: {"drums": 1.0}}
+    with pytest.raises(OutputError, match=f"no stem '{name}', but this model gives drums, bass"):
+        Selection.choose(["drums", "bass"], [name])
+
+
+def test_a_mix_may_have_gains() -> None:
+    sources = stems()
+    selection = Selection.choose(INSTRUMENTS, None, {"quiet": {"vocals": 0.5, "drums": -1}}, "rest")
+    outputs = selection.apply(sources["vocals"], sources)
+    np.testing.assert_allclose(outputs["quiet"], 0.5 * sources["vocals"] - sources["drums"], rtol=1e-6)
+    assert not Selection.choose(INSTRUMENTS, [], {"a": dict.fromkeys(INSTRUMENTS, 0.5)}).sums_to_mixture(INSTRUMENTS)
