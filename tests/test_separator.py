@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -15,12 +16,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import mutagen
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader, AudioWriter
-from spleeter.audio.codec import Codec
+from spleeter.audio.codec import Codec, Encoding
+from spleeter.audio.convertor import n_resampled
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.backends.base import Precision
 from spleeter.errors import (
@@ -32,7 +36,7 @@ from spleeter.errors import (
     OutputError,
     SpleeterError,
 )
-from spleeter.pipeline.options import Output, Quality, QualityName
+from spleeter.pipeline.options import Input, Output, Quality, QualityName
 from spleeter.pipeline.paths import PLOT
 from spleeter.separator import Separator
 from spleeter.types import FileTarget, Signal, Waveform
@@ -458,6 +462,121 @@ def test_output_goes_without_the_originals_arguments(
     with pytest.raises(OutputError, match="codec, bitrate and filename_format are part of `output`"):
         separator.separate_to_file(song, tmp_path / "out", output=Output(), **argument)  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("sample_rate", "mono"), [(16_000, True), (16_000, False), (None, True), (48_000, True)])
+def test_stems_at_another_sample_rate_and_in_mono(
+    separator: Separator, song: Path, tmp_path: Path, sample_rate: int | None, mono: bool
+) -> None:
+    chosen = Output(sample_rate=sample_rate, mono=mono, bit_depth=32, clip="none")
+    separator.separate_to_file(song, tmp_path / "chosen", output=chosen)
+    separator.separate_to_file(song, tmp_path / "plain", output=FLOAT)
+    plain, outputs = written(tmp_path / "plain"), written(tmp_path / "chosen")
+    info = soundfile.info(tmp_path / "chosen" / "song" / "vocals.wav")
+    rate = sample_rate or 44_100
+    assert (info.samplerate, info.channels) == (rate, 1 if mono else 2)
+    assert info.frames == n_resampled(len(plain["vocals"]), 44_100, rate)
+    for name, stem in plain.items():
+        expected = stem.mean(axis=1, keepdims=True) if mono else stem
+        if sample_rate is not None:
+            expected = soxr.resample(expected, 44_100, rate, quality="VHQ")[: info.frames]
+        np.testing.assert_allclose(outputs[name], expected, atol=1e-5)
+
+
+def test_mono_stems_of_16_bits_still_sum_to_the_song(separator: Separator, song: Path, tmp_path: Path) -> None:
+    separator.separate_to_file(song, tmp_path / "out", output=Output(mono=True))
+    total = sum(written(tmp_path / "out").values())
+    mixture = soundfile.read(song, dtype="float32")[0].mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(total, mixture, atol=0.51 / 32768)
+
+
+@pytest.mark.parametrize(("subtype", "depth"), [("PCM_16", "PCM_16"), ("PCM_24", "PCM_24"), ("FLOAT", "PCM_24")])
+@pytest.mark.parametrize("codec", ["wav", "flac"])
+def test_stems_have_the_bit_depth_of_the_song(
+    separator: Separator, tmp_path: Path, music: Waveform, subtype: str, depth: str, codec: str
+) -> None:
+    soundfile.write(tmp_path / "song.wav", music[:20_000], 44_100, subtype=subtype)
+    separator.separate_to_file(tmp_path / "song.wav", tmp_path, codec=codec)
+    assert soundfile.info(tmp_path / "song" / f"vocals.{codec}").subtype == depth
+
+
+def test_stems_have_the_bit_rate_of_the_song_and_titles_that_tell_them(
+    separator: Separator, tmp_path: Path, music: Waveform
+) -> None:
+    metadata = AudioMetadata({"title": "Song"})
+    encoding = Encoding(Codec.MP3, "192k")
+    AudioAdapter.default().create(tmp_path / "song.mp3", 44_100, 2, encoding, metadata).write_all([music])
+    output = Output(filename_format="{instrument}.mp3", title_stem=True)
+    for name, path in separator.separate_to_file(tmp_path / "song.mp3", tmp_path, output=output).items():
+        opened = mutagen.File(path)
+        assert opened.info.bitrate == pytest.approx(192_000, rel=0.01)
+        assert opened.tags["TIT2"].text == [f"Song ({name})"]
+    separator.separate_to_file(tmp_path / "song.mp3", tmp_path, codec="mp3")
+    assert mutagen.File(tmp_path / "song" / "vocals.mp3").info.bitrate == 128_000, "the original's default"
+
+
+def test_the_first_of_the_originals_arguments_follows_the_extension(
+    separator: Separator, song: Path, tmp_path: Path
+) -> None:
+    separator.separate_to_file(song, tmp_path, filename_format="{instrument}.flac")
+    assert soundfile.info(tmp_path / "vocals.flac").format == "FLAC"
+    separator.save_to_file({"a": np.zeros((9, 2), np.float32)}, "s", tmp_path, filename_format="{instrument}.flac")
+    assert soundfile.info(tmp_path / "a.flac").format == "FLAC"
+
+
+def test_paths_that_are_given_name_the_codec(separator: Separator, song: Path, tmp_path: Path) -> None:
+    targets = {name: tmp_path / f"{name}.flac" for name in INSTRUMENTS}
+    separator.separate_to_file(song, targets)
+    assert {soundfile.info(path).format for path in targets.values()} == {"FLAC"}
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"offset": "0.5", "duration": "0.5"},
+        {"offset": np.float64(0.5), "duration": np.float32(0.5)},
+        {"offset": np.array(0.5), "duration": np.float16(0.5)},
+    ],
+    ids=["text", "scalars", "arrays"],
+)
+def test_numbers_of_any_type_are_read(
+    separator: Separator, song: Path, tmp_path: Path, numbers: dict[str, Any]
+) -> None:
+    separator.separate_to_file(song, tmp_path / "out", **numbers)
+    assert soundfile.info(tmp_path / "out" / "song" / "vocals.wav").frames == 22_050
+    with pytest.raises(DecodeError, match="duration 'long' is not a number"):
+        separator.separate_to_file(song, tmp_path / "out", duration="long")  # type: ignore[arg-type]
+
+
+def test_a_users_adapter_is_given_text_for_paths(separator: Separator, tmp_path: Path, music: Waveform) -> None:
+    class Noting(ArrayAdapter):
+        def load(self, audio_descriptor: object, *args: Any, **kwargs: Any) -> Signal:
+            seen.append(audio_descriptor)
+            return super().load(audio_descriptor, *args, **kwargs)
+
+        def save(self, path: Any, data: np.ndarray, *args: Any) -> None:
+            seen.append(path)
+
+    seen: list[object] = []
+    separator.separate_to_file(Path("a", "song.mp3"), tmp_path, Noting(music))
+    assert seen[0] == os.path.join("a", "song.mp3")  # noqa: PTH118
+    assert {type(path) for path in seen} == {str}
+
+
+def test_a_users_adapter_has_no_streams_to_choose_from(separator: Separator, tmp_path: Path, music: Waveform) -> None:
+    separator.separate_to_file("song", tmp_path, ArrayAdapter(music), source=Input())
+    with pytest.raises(DecodeError, match="ArrayAdapter has no choice of stream or start"):
+        separator.separate_to_file("song", tmp_path, ArrayAdapter(music), source=Input(stream=1))
+
+
+def test_a_stream_can_be_chosen(separator: Separator, song: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", song, "-f", "lavfi", "-i", "anullsrc=d=1", "-map", "0", "-map", "1",
+         tmp_path / "two.mka"],
+        check=True,
+    )  # fmt: skip
+    separator.separate_to_file(tmp_path / "two.mka", tmp_path, source=Input(stream=1))
+    assert not any(np.any(stem) for stem in written(tmp_path, "two").values())
 
 
 def test_output_says_the_same_as_the_originals_arguments(separator: Separator, song: Path, tmp_path: Path) -> None:

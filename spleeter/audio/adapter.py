@@ -16,7 +16,7 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to_n_channels
 from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
-from spleeter.utils.names import reason, short
+from spleeter.utils.names import display_name, reason, short
 
 __all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter", "Tag"]
 
@@ -210,7 +210,8 @@ class AudioAdapter(ABC):
         descriptor = os.fsdecode(audio_descriptor) if isinstance(audio_descriptor, os.PathLike) else audio_descriptor
         waveform, rate = self.load(descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
         if not is_finite(waveform):
-            raise DecodeError(f"{short(descriptor)}: it holds NaN or infinite samples")
+            name = display_name(descriptor) if isinstance(descriptor, str) else short(descriptor)
+            raise DecodeError(f"{name}: it holds NaN or infinite samples")
         if n_channels is not None:
             waveform = to_n_channels(waveform, n_channels)
         return _WholeReader(waveform, round(rate), round(sample_rate or rate))

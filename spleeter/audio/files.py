@@ -19,7 +19,7 @@ import av
 
 from spleeter.errors import DecodeError, EncodeError
 from spleeter.types import FileSource, FileTarget, PathLike, ReadableFile, WritableFile
-from spleeter.utils.names import display_name, reason
+from spleeter.utils.names import display_name, reason, short
 from spleeter.utils.whole_file import WholeFile
 
 __all__ = ["AV_ERRORS", "InputFile", "OutputFile", "file_label", "is_path"]
@@ -257,7 +257,7 @@ def is_path(file: object) -> TypeGuard[PathLike]:
 def _check_object(file: object, ability: str, method: str) -> None:
     """Raise ValueError unless a file object is open, binary, and "readable" or "writable"."""
     if not hasattr(file, method):
-        raise ValueError(f"{file!r} is neither a path nor a {ability} binary file object")
+        raise ValueError(f"{short(file)} is neither a path nor a {ability} binary file object")
     if isinstance(file, io.TextIOBase):
         raise ValueError("it is a text file object; open it in binary mode")  # noqa: TRY004 - as files do
     if getattr(file, "closed", False):

@@ -17,7 +17,7 @@ from spleeter.errors import ConfigurationError, DecodeError, EncodeError, Output
 from spleeter.pipeline.paths import PLOT, codec_of_format, output_paths
 from spleeter.pipeline.selection import Selection, gains_of, names_of
 from spleeter.types import AudioDescriptor, FileTarget, PathLike
-from spleeter.utils.names import FILENAME_FORMAT
+from spleeter.utils.names import FILENAME_FORMAT, short
 from spleeter.utils.numbers import whole_number
 
 __all__ = [
@@ -79,7 +79,7 @@ class Quality:
     def preset(cls, name: str) -> Quality:
         """Look a preset up. Raises ConfigurationError if there is none of this name."""
         if name not in PRESETS:
-            raise ConfigurationError(f"unknown quality {name!r}: choose {', '.join(PRESETS)}")
+            raise ConfigurationError(f"unknown quality {short(name)}: choose {', '.join(PRESETS)}")
         return PRESETS[name]
 
     def with_changes(self, overlap: float | None = None, shifts: int | None = None, mwf: bool = False) -> Quality:
@@ -170,7 +170,7 @@ class Output:
         if self.sample_rate is not None:
             self._check_sample_rate()
         if self.clip not in get_args(Clip):
-            raise OutputError(f"unknown clip {self.clip!r}: choose {', '.join(get_args(Clip))}")
+            raise OutputError(f"unknown clip {short(self.clip)}: choose {', '.join(get_args(Clip))}")
         encoding = self.encoding
         if self.clip == "none" and encoding.integer_bits is not None:
             raise OutputError(
@@ -290,7 +290,7 @@ def _with_bandwidth(configuration: Configuration, bandwidth: str | None) -> Conf
     if bandwidth is None:
         return configuration
     if bandwidth not in get_args(Bandwidth):
-        raise ConfigurationError(f"unknown bandwidth {bandwidth!r}: choose {', '.join(get_args(Bandwidth))}")
+        raise ConfigurationError(f"unknown bandwidth {short(bandwidth)}: choose {', '.join(get_args(Bandwidth))}")
     if bandwidth == "full":
         return _change(configuration, mask_extension="average")
     return _change(configuration, mask_extension="zeros", F=_bins_up_to(bandwidth, configuration))
