@@ -15,14 +15,23 @@ from spleeter.cli.training_progress import TrainingProgress
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
-__all__ = ["train"]
+__all__ = ["EXAMPLES", "train"]
+
+EXAMPLES = """\b
+Examples:
+  spleeter train -p my_model.json
+  spleeter train -p my_model.json --from spleeter:2stems -d recordings
+  torchrun --nproc-per-node 2 -m spleeter train -p my_model.json
+
+Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+"""
 
 
 def train(
     params_filename: Annotated[
         str,
         Option(
-            "--params_filename",
+            "--model",
             "-p",
             metavar="CONFIG",
             help="JSON configuration file: network, training, lists of songs, and the model_dir to write.",
@@ -50,17 +59,13 @@ def train(
             help="Split each batch into N micro-batches and accumulate their gradients, to save memory.",
         ),
     ] = 1,
-    skip_bad: Annotated[bool, Option("--skip_bad", help="Leave out songs with problems, rather than fail.")] = False,
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out songs with problems, rather than fail.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Train a model, or resume the training in its model_dir.
 
     All songs are checked before the first step. Ctrl-C saves and stops. model_dir holds a usable model from the
     first save on, and in training/ its curves (history.csv, and TensorBoard's event files if that is installed).
-
-    On several GPUs: torchrun --nproc_per_node 2 -m spleeter train -p CONFIG
-
-    Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
     """
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
@@ -79,7 +84,7 @@ def train(
     is_first = Ranks.from_environment().is_first
     if not is_first:
         silence_messages()
-    interruption = Interruption("finished excerpts are kept, unfinished ones leave no files")
+    interruption = Interruption(lambda: "excerpts that are finished are kept in the caches, and no step was made")
     with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
         outcome = run_training(
             configuration,
