@@ -6,22 +6,23 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec
-from spleeter.audio.convertor import StreamResampler, to_n_channels
+from spleeter.audio.convertor import StreamResampler, n_resampled, to_mono, to_n_channels
 from spleeter.audio.files import is_path
-from spleeter.backends.base import Model, check_precision, open_backend, open_device
+from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, OutputError, SpleeterError
 from spleeter.model.provider import ModelProvider
-from spleeter.pipeline.options import Output, Quality, configure
+from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, QualityName, configure
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
@@ -70,10 +71,10 @@ class Separator:
         MWF: bool = False,
         multiprocess: bool = True,
         *,
-        device: str = "auto",
-        precision: str = "float32",
-        quality: str | Quality | None = None,
-        bandwidth: str | None = None,
+        device: DeviceName = "auto",
+        precision: Precision = "float32",
+        quality: QualityName | Quality | None = None,
+        bandwidth: Bandwidth | None = None,
         exact: bool = False,
     ) -> None:
         self.configuration, self.quality = configure(
@@ -181,11 +182,12 @@ class Separator:
         offset: float = 0,
         duration: float | None = None,
         codec: Codec | str = Codec.WAV,
-        bitrate: str | None = "128k",
+        bitrate: str | int | None = "128k",
         filename_format: str = FILENAME_FORMAT,
         synchronous: bool = True,
         *,
         output: Output | None = None,
+        source: Input | None = None,
         progress: Progress | None = None,
     ) -> dict[str, FileTarget]:
         """Separate a file into files, decoding, computing and encoding at the same time, block by block.
@@ -196,9 +198,11 @@ class Separator:
             audio_adapter: reads and writes the audio; None takes the default.
             offset: where to start, in seconds.
             duration: how much to separate at most, in seconds; None takes the whole song.
-            codec, bitrate, filename_format: as in `Output`; they go without `output`.
+            codec, bitrate, filename_format: as in `Output`; they go without `output`. As in the original, wav gives
+                way to another codec that the extension of `filename_format` names.
             synchronous: kept for callers of the original; the files are there when this returns.
             output: what is written, and how; None writes every stem.
+            source: which of the song's audio streams is read, and whether from the container's time zero.
             progress: called after each block.
 
         Returns:
@@ -217,8 +221,12 @@ class Separator:
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
-        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels) as reader:
-            rate = reader.source_sample_rate if output.keep_sample_rate else self.sample_rate
+        choice: dict[str, Any] = {} if source is None else asdict(source)  # adapters of old may know of none
+        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels, **choice) as reader:
+            output = output.following(reader)
+            rate = output.rate(self.sample_rate, reader.source_sample_rate)
+            if output.mono:
+                n_channels = 1
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
@@ -230,8 +238,11 @@ class Separator:
                 closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
-                at_rate = outputs if rate == self.sample_rate else self._resample(outputs, selection.names, reader)
-                for block in at_rate:
+                if output.mono:
+                    outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
+                if rate != self.sample_rate:
+                    outputs = self._resample(outputs, selection.names, n_channels, rate, reader)
+                for block in outputs:
                     files.write(block)
                 if collector is not None:
                     files.attach(targets[PLOT], spectrogram_png(collector.finish(), song_name(audio_descriptor)))
@@ -273,17 +284,18 @@ class Separator:
             if progress is not None:
                 progress(done, n_samples)
 
-    def _resample(self, outputs: Iterator[Stems], names: Iterable[str], reader: AudioReader) -> Iterator[Stems]:
-        """The outputs at the song's own sample rate, and exactly as long as the song."""
-        n_channels = self.configuration.n_channels
-        rates = self.sample_rate, reader.source_sample_rate
-        resamplers = {name: StreamResampler(*rates, n_channels) for name in names}
+    def _resample(
+        self, outputs: Iterator[Stems], names: Iterable[str], n_channels: int, rate: int, reader: AudioReader
+    ) -> Iterator[Stems]:
+        """The outputs at another sample rate, and exactly as long as the song is at that rate."""
+        resamplers = {name: StreamResampler(self.sample_rate, rate, n_channels) for name in names}
         n_written = 0
         for block in outputs:
             resampled = {name: resamplers[name].push(stem) for name, stem in block.items()}
             n_written += len(next(iter(resampled.values())))
             yield resampled
-        n_missing = reader.source_position - n_written  # two roundings of the length can make one sample more or less
+        # Two roundings of the length can make one sample more or less.
+        n_missing = n_resampled(reader.source_position, reader.source_sample_rate, rate) - n_written
         yield {name: _with_length(resampler.finish(), n_missing) for name, resampler in resamplers.items()}
 
     def save_to_file(
@@ -294,7 +306,7 @@ class Separator:
         filename_format: str = FILENAME_FORMAT,
         codec: Codec | str = Codec.WAV,
         audio_adapter: AudioAdapter | None = None,
-        bitrate: str | None = "128k",
+        bitrate: str | int | None = "128k",
         synchronous: bool = True,
     ) -> None:
         """Save waveforms, as `separate` returns them, under the names that a song's outputs have.
@@ -309,7 +321,7 @@ class Separator:
         Raises:
             OutputError, EncodeError: here, or from `join`.
         """
-        output = Output(codec=codec, bitrate=bitrate, filename_format=filename_format)
+        output = _original_output(codec, bitrate, filename_format)
         paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
         adapter = audio_adapter or AudioAdapter.default()
         if self._pool is None or synchronous:
@@ -354,13 +366,19 @@ class Separator:
         return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
 
 
-def _one_output(output: Output | None, codec: Codec | str, bitrate: str | None, filename_format: str) -> Output:
+def _one_output(output: Output | None, codec: Codec | str, bitrate: str | int | None, filename_format: str) -> Output:
     """The `output`, or one of the original's arguments; both are refused."""
     if output is None:
-        return Output(codec=codec, bitrate=bitrate, filename_format=filename_format)
+        return _original_output(codec, bitrate, filename_format)
     if (codec, bitrate, filename_format) != (Codec.WAV, "128k", FILENAME_FORMAT):
         raise OutputError("codec, bitrate and filename_format are part of `output`: name them there")
     return output
+
+
+def _original_output(codec: Codec | str, bitrate: str | int | None, filename_format: str) -> Output:
+    """What the original's arguments ask for: there wav, its default, leaves the choice to the file's extension."""
+    named = None if codec in (None, Codec.WAV) else codec
+    return Output(codec=named, bitrate=bitrate, filename_format=filename_format)
 
 
 def _with_length(waveform: Waveform, n_samples: int) -> Waveform:

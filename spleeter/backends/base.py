@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol, TypeAlias, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,10 @@ __all__ = [
     "Backend",
     "Batching",
     "Device",
+    "DeviceName",
     "HostDevice",
     "Model",
+    "Precision",
     "backends",
     "check_device",
     "check_precision",
@@ -35,7 +37,13 @@ __all__ = [
     "open_device",
 ]
 
-PRECISIONS = ("float32", "bfloat16", "float16")
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+"""The data type that a network computes in."""
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"] | str
+"""The devices to choose from; "cuda:N" is the N-th GPU."""
 
 
 class _Entry(NamedTuple):

@@ -11,8 +11,9 @@ from typer import Option
 from spleeter.cli.help import MACHINE, ORIGINAL, SOUND
 
 if TYPE_CHECKING:
+    from spleeter.backends.base import Precision
     from spleeter.configuration import Configuration
-    from spleeter.pipeline.options import Quality
+    from spleeter.pipeline.options import Bandwidth, Quality, QualityName
     from spleeter.separator import Separator
 
 __all__ = [
@@ -122,13 +123,13 @@ class SeparationOptions:
 
     model: str
     mwf: bool
-    quality: str | None
+    quality: QualityName | None
     overlap: float | None
     shifts: int | None
-    bandwidth: str | None
+    bandwidth: Bandwidth | None
     exact: bool
     device: str
-    precision: str
+    precision: Precision
     threads: int | None
     model_code: list[str] | None
 

@@ -70,7 +70,9 @@ class StemFiles:
         self._adapter, self._targets, self._clip = adapter, targets, output.clip
         self._n_channels = n_channels
         self._sums_to_mixture = sums_to_mixture and output.clip != "rescale"  # whose gain is only known at the end
-        self._format = (sample_rate, n_channels, output.encoding, metadata)
+        self._format = (sample_rate, n_channels, output.encoding)
+        self._metadata = metadata or AudioMetadata()
+        self._titles_stem = output.title_stem
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
         self._attached: list[tuple[FileTarget, OutputFile]] = []
@@ -86,7 +88,8 @@ class StemFiles:
                 folder = self._make_folders(target)
                 if self._clip == "rescale":
                     self._spools[name] = Spool(folder, self._n_channels)
-                self._writers[name] = self._adapter.create(target, *self._format)
+                metadata = self._metadata.with_stem(name) if self._titles_stem else self._metadata
+                self._writers[name] = self._adapter.create(target, *self._format, metadata)
             stack.pop_all()
         return self
 
