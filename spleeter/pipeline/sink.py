@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
@@ -20,6 +19,7 @@ from spleeter.pipeline.options import Output
 from spleeter.types import FileTarget, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.spool import Spool
+from spleeter.utils.threads import Threads
 
 __all__ = ["StemFiles", "round_together"]
 
@@ -76,7 +76,7 @@ class StemFiles:
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
         self._attached: list[tuple[FileTarget, OutputFile]] = []
-        self._threads = ThreadPoolExecutor(max(1, len(targets)), thread_name_prefix="spleeter-encode")
+        self._threads = Threads(max(1, len(targets)), "spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(targets, 0)
         self._peak = 0.0
@@ -121,10 +121,7 @@ class StemFiles:
 
     def _for_each(self, act: Callable[[str], None]) -> None:
         """Do something for every output, side by side: encoders work outside of Python's lock."""
-        futures = [self._threads.submit(act, name) for name in self._targets]
-        wait(futures)
-        for future in futures:
-            future.result()
+        self._threads.map(act, self._targets)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
