@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -59,6 +59,8 @@ class Separator:
         exact: give the original's samples, its configuration as it is; without `quality`, `bandwidth` and any other
             `precision`. With the Wiener filter, the original's for songs up to 48 s: in longer ones it filters the
             whole, which this package does in blocks.
+        trust: modules of your own whose code may build the network, dotted names or paths of Python files: a
+            configuration that names any other runs nothing.
 
     Raises:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
@@ -75,6 +77,7 @@ class Separator:
         quality: str | Quality | None = None,
         bandwidth: str | None = None,
         exact: bool = False,
+        trust: PathLike | Sequence[PathLike] = (),
     ) -> None:
         self.configuration, self.quality = configure(
             params_descriptor, quality=quality, bandwidth=bandwidth, precision=precision, mwf=MWF, exact=exact
@@ -83,6 +86,7 @@ class Separator:
         self.precision = precision
         self.device = open_device(device)
         self._exact = exact
+        self._trust = trust
         self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
         self._tasks: list[Future[None]] = []
         self._loaded: Pipeline | None = None
@@ -110,7 +114,7 @@ class Separator:
         with self._loading:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
-                backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
+                backend = open_backend(Model(folder, self.configuration, self._trust), self.device, self.precision)
                 keys, quality = self.configuration, self.quality
                 tiling = Tiling.of(keys.T, quality.overlap, quality.shifts, keys.size_multiple)
                 self._loaded = Pipeline(self.configuration, backend, self.quality.mwf, tiling, self._exact)
