@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import asdict
@@ -65,6 +65,8 @@ class Separator:
             `precision`. With the Wiener filter, the original's for songs up to 48 s: in longer ones it filters the
             whole, which this package does in blocks.
         threads: CPU threads that compute, at most; None is one for each core that this process may use.
+        trust: modules of your own whose code may build the network, dotted names or paths of Python files: a
+            configuration that names any other runs nothing.
 
     Raises:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
@@ -82,6 +84,7 @@ class Separator:
         bandwidth: Bandwidth | None = None,
         exact: bool = False,
         threads: int | None = None,
+        trust: PathLike | Sequence[PathLike] = (),
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads {threads} is out of range: choose a whole number from 1")
@@ -90,7 +93,7 @@ class Separator:
         )
         check_precision(precision)
         self.precision, self.threads = precision, threads
-        self._exact, self._multiprocess = exact, multiprocess
+        self._exact, self._multiprocess, self._trust = exact, multiprocess, trust
         self._open(device)
 
     def _open(self, device: str) -> None:
@@ -136,7 +139,8 @@ class Separator:
             if self._loaded is None:
                 folder = Path(ModelProvider.default().get(self.configuration.model_dir))
                 with COMPUTING:
-                    backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
+                    model = Model(folder, self.configuration, self._trust)
+                    backend = open_backend(model, self.device, self.precision)
                 keys, quality = self.configuration, self.quality
                 tiling = Tiling.of(keys.T, quality.overlap, quality.shifts, keys.size_multiple)
                 self._loaded = Pipeline(

@@ -127,9 +127,7 @@ class Batch:
                 return jobs[number:], failures
         return [], failures
 
-    def _separate(
-        self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO], separator: Separator
-    ) -> list[Failure]:
+    def _separate(self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO], separator: Separator) -> list[Failure]:
         interruption = Interruption(
             lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files"
         )
@@ -183,7 +181,9 @@ def _check_folder(folder: Path) -> None:
 def _left_out(kinds: Mapping[str, int]) -> str:
     """ "3 files without audio left out: 2 .jpg, 1 .txt" """
     listed = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    parts = [f"{number} {display_name(extension) if extension else 'without extension'}" for extension, number in listed]
+    parts = [
+        f"{number} {display_name(extension) if extension else 'without extension'}" for extension, number in listed
+    ]
     if len(parts) > _FEW_KINDS:
         parts[_FEW_KINDS:] = [f"{sum(number for _, number in listed[_FEW_KINDS:])} of other kinds"]
     return f"{_count(sum(kinds.values()), 'file')} without audio left out: {', '.join(parts)}"

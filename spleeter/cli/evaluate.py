@@ -107,7 +107,7 @@ def evaluate(
     and together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are
     skipped, so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
     --exact --mwf, to compare them in the same tables.
-    
+
     Returns:
         Stem -> metric -> the scores of the tracks, as the original's function of this name.
     """

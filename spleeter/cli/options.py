@@ -9,7 +9,14 @@ from typer import Option
 
 from spleeter.cli.help import MACHINE, ORIGINAL
 
-__all__ = ["DEFAULT_ADAPTER", "DataOption", "ModelCodeOption", "ReadingAdapterOption", "ThreadsOption", "VerboseOption"]
+__all__ = [
+    "DEFAULT_ADAPTER",
+    "DataOption",
+    "ModelCodeOption",
+    "ReadingAdapterOption",
+    "ThreadsOption",
+    "VerboseOption",
+]
 
 DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
 

@@ -52,7 +52,11 @@ def separate(
     offset: Annotated[
         str,
         Option(
-            "--offset", "-s", metavar="TIME", help="Start here: seconds, or 1:30, or 1:02:03.5.", rich_help_panel=INPUT
+            "--offset",
+            "-s",
+            metavar="TIME",
+            help="Start here: seconds, or 1:30, or 1:02:03.5.",
+            rich_help_panel=INPUT,
         ),
     ] = "0",
     duration: Annotated[
@@ -164,9 +168,7 @@ def separate(
     ] = False,
     title_stem: Annotated[
         bool,
-        Option(
-            "--title-stem", help="Name the stem in the title tag of each output.", rich_help_panel=OUTPUT
-        ),
+        Option("--title-stem", help="Name the stem in the title tag of each output.", rich_help_panel=OUTPUT),
     ] = False,
     plot: Annotated[
         bool,
@@ -192,9 +194,7 @@ def separate(
         bool,
         Option("--keep-sample-rate", help="Write at the song's own sample rate instead.", rich_help_panel=SOUND),
     ] = False,
-    mono: Annotated[
-        bool, Option("--mono", help="Write the mean of the channels.", rich_help_panel=SOUND)
-    ] = False,
+    mono: Annotated[bool, Option("--mono", help="Write the mean of the channels.", rich_help_panel=SOUND)] = False,
     bit_depth: Annotated[
         int | None,
         Option(

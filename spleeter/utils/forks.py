@@ -122,7 +122,9 @@ def _end() -> None:
     """Let daemon threads stop where they can, rather than abort the process wherever they are."""
     COMPUTING.close()
     if SEPARATING.is_under_way():
-        logger.warning("the program ends while a daemon thread still separates: that is ended too; join the thread first")
+        logger.warning(
+            "the program ends while a daemon thread still separates: that is ended too; join the thread first"
+        )
     SEPARATING.wait(_PATIENCE)
     COMPUTING.wait()
 
