@@ -179,11 +179,9 @@ def _check_folder(folder: Path) -> None:
 
 
 def _left_out(kinds: Mapping[str, int]) -> str:
-    """ "3 files without audio left out: 2 .jpg, 1 .txt" """
+    """A line about the files that were left out: "3 files without audio left out: 2 .jpg, 1 .txt"."""
     listed = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    parts = [
-        f"{number} {display_name(extension) if extension else 'without extension'}" for extension, number in listed
-    ]
+    parts = [f"{number} {display_name(kind) if kind else 'without extension'}" for kind, number in listed]
     if len(parts) > _FEW_KINDS:
         parts[_FEW_KINDS:] = [f"{sum(number for _, number in listed[_FEW_KINDS:])} of other kinds"]
     return f"{_count(sum(kinds.values()), 'file')} without audio left out: {', '.join(parts)}"

@@ -119,7 +119,7 @@ def check(
     lists: Annotated[
         list[Path] | None,
         Argument(
-            metavar="CSV...",
+            metavar="CSV",
             help="Lists of songs: training, then validation.",
             show_default="the configuration's train_csv and validation_csv",
         ),

@@ -38,7 +38,7 @@ EXAMPLES = """\b
 Examples:
   spleeter evaluate --mus-dir musdb18hq -p spleeter:4stems -o scores
   spleeter evaluate --mus-dir musdb18hq -p spleeter:4stems -o scores --exact
-  spleeter evaluate --mus-dir my_tracks --subset train -p my_model.json --no-audio
+  spleeter evaluate --mus-dir my_tracks -p my_model.json --no-audio
 
 Exit code 0: every track was scored. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
 """

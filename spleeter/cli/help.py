@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ _OLD_NAMES = {
 }
 """The original's names of options, of version 1 too -> those that the help shows."""
 
+_IN_BRACKETS = re.compile(r"\[default: \(?(.*?)\)?(?:; x>=\d+)?\]")
+"""What Typer writes about a default."""
+
 
 def one_spelling(name: str) -> str:
-    """The name of an option, without its dashes in front, as the help shows it, for any spelling that is understood."""
+    """The name of an option as the help shows it, for any spelling of it; both without the dashes in front."""
     dashed = name.replace("_", "-")
     return _OLD_NAMES.get(dashed, dashed)
 
@@ -34,24 +38,23 @@ class GroupedCommand(TyperCommand):
     """A command whose help has a section for each topic (`rich_help_panel`), in the order of its parameters."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
+        sections: dict[str | None, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = _record(parameter, ctx)
             if record is not None:
-                topic = getattr(parameter, "rich_help_panel", None) or "Options"
-                sections.setdefault(topic, []).append(record)
-        for topic, records in sections.items():
-            with formatter.section(topic):
-                formatter.write_dl(records)
+                sections.setdefault(getattr(parameter, "rich_help_panel", None), []).append(record)
+        for topic in sorted(sections, key=lambda topic: topic is None):
+            with formatter.section(topic or ("Options" if len(sections) == 1 else "Other")):
+                formatter.write_dl(sections[topic])
 
 
 def _record(parameter: Any, ctx: Any) -> tuple[str, str] | None:
     """An option or argument, and its help; None if it is hidden."""
     if parameter.param_type_name == "option":
-        record: tuple[str, str] | None = parameter.get_help_record(ctx)
-        return record
+        record = parameter.get_help_record(ctx)
+        return record and (record[0], _IN_BRACKETS.sub(r"[\1]", record[1]))
     name = f"{parameter.metavar or parameter.name.upper()}{'...' if parameter.nargs != 1 else ''}"
-    default = f"  [default: {parameter.show_default}]" if isinstance(parameter.show_default, str) else ""
+    default = f"  [{parameter.show_default}]" if isinstance(parameter.show_default, str) else ""
     return name, f"{parameter.help or ''}{default}"
 
 

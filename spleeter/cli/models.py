@@ -34,7 +34,7 @@ def _main(
 
 @app.command("list", cls=GroupedCommand)
 def list_models() -> None:
-    """List the models: instruments, size, and whether they are verified."""
+    """List the models: instruments, size, state."""
     provider = _provider()
     rows = [row for name in known_models(provider) for row in _table_rows(provider, name)]
     _print_table(("model", "instruments", "size", "state"), rows)
@@ -43,10 +43,13 @@ def list_models() -> None:
 
 @app.command(cls=GroupedCommand, no_args_is_help=True)
 def download(
-    names: Annotated[list[str], Argument(metavar="NAME...", help=f"{_NAME} all: every model of the release.")],
+    names: Annotated[list[str], Argument(metavar="NAME", help=f"{_NAME} all: every model of the release.")],
     force: Annotated[bool, Option("--force", help="Download again what is there.")] = False,
 ) -> None:
-    """Download models before their first use, or repair them; prints their folders."""
+    """Download models before their first use, or repair them.
+
+    Prints their folders.
+    """
     provider = _provider()
     for name in provider.checksums if "all" in names else map(_model_name, names):
         folder = provider.locate(name)
@@ -61,7 +64,7 @@ def download(
 @app.command(cls=GroupedCommand)
 def verify(
     names: Annotated[
-        list[str] | None, Argument(metavar="[NAME]...", help=f"{_NAME} Default: every model that is there.")
+        list[str] | None, Argument(metavar="NAME", help=f"{_NAME} Default: every model that is there.")
     ] = None,
 ) -> None:
     """Verify the checksums of every file of the models. Exit code 1: a model is damaged or absent."""
@@ -81,27 +84,32 @@ def verify(
 
 
 @app.command(cls=GroupedCommand)
-def path(name: Annotated[str | None, Argument(help=f"{_NAME} Default: the folder of all models.")] = None) -> None:
-    """Print the folder that a model is in, or would be downloaded into."""
+def path(
+    name: Annotated[str | None, Argument(metavar="NAME", help=f"{_NAME} Default: the folder of all models.")] = None,
+) -> None:
+    """Print the folder of a model, there or not."""
     provider = _provider()
     echo(provider.locate(_model_name(name)) if name else provider.home())
 
 
 @app.command(cls=GroupedCommand, no_args_is_help=True)
 def convert(
-    model: Annotated[str, Argument(metavar="NAME_OR_FOLDER", help=f"{_NAME} Or a model's folder.")],
-    output: Annotated[Path, Argument(help="Folder to write, with model.safetensors and configuration.json.")],
+    model: Annotated[str, Argument(metavar="MODEL", help=f"{_NAME} Or a model's folder.")],
+    output: Annotated[
+        Path, Argument(metavar="FOLDER", help="Folder to write, with model.safetensors and configuration.json.")
+    ],
     params_filename: Annotated[
         str | None,
         Option(
             "--model",
             "-p",
+            metavar="CONFIG",
             help="The model's JSON configuration.",
             show_default="spleeter:NAME",
         ),
     ] = None,
 ) -> None:
-    """Convert a model's weights from a TensorFlow checkpoint to safetensors."""
+    """Convert a TensorFlow checkpoint to safetensors."""
     from spleeter.backends.torch.weights import load_network, save_network
     from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
     from spleeter.errors import ConfigurationError, ModelError

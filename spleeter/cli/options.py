@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from typer import Option
 
-from spleeter.cli.help import MACHINE, ORIGINAL
+from spleeter.cli.help import MACHINE
 
 __all__ = [
     "DEFAULT_ADAPTER",
@@ -28,7 +28,6 @@ ReadingAdapterOption: TypeAlias = Annotated[
         metavar="CLASS",
         help="Class that reads audio files, by its full path.",
         show_default="FFmpeg's libraries",
-        rich_help_panel=ORIGINAL,
     ),
 ]
 DataOption: TypeAlias = Annotated[
@@ -61,6 +60,4 @@ ModelCodeOption: TypeAlias = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
-VerboseOption: TypeAlias = Annotated[
-    bool, Option("--verbose", help="Show debug messages, and tracebacks of errors.", rich_help_panel=MACHINE)
-]
+VerboseOption: TypeAlias = Annotated[bool, Option("--verbose", help="Show debug messages, and tracebacks of errors.")]

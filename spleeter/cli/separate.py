@@ -36,7 +36,7 @@ Examples:
   spleeter separate song.mp3
   spleeter separate -p spleeter:4stems -c flac -o stems album/ more/*.ogg
   spleeter separate --karaoke -c mp3 song.mp3
-  spleeter separate --stems vocals --sample-rate 16000 --mono -o - talk.mp4 > v.wav
+  spleeter separate --stems vocals --mono --sample-rate 16000 talk.mp4
 
 Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
 """
@@ -47,7 +47,11 @@ _Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] |
 def separate(
     files: Annotated[
         list[str] | None,
-        Argument(metavar="SONG", help="Songs, and folders of songs; - reads a song from standard input."),
+        Argument(
+            metavar="SONG",
+            help="Songs, and folders of songs; - reads a song from standard input.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     offset: Annotated[
         str,
@@ -55,7 +59,7 @@ def separate(
             "--offset",
             "-s",
             metavar="TIME",
-            help="Start here: seconds, or 1:30, or 1:02:03.5.",
+            help="Start here: seconds, 1:30 or 1:02:03.5.",
             rich_help_panel=INPUT,
         ),
     ] = "0",
@@ -255,7 +259,7 @@ def separate(
         Option("--stft-backend", "-B", metavar="NAME", help="Has no effect any more.", rich_help_panel=ORIGINAL),
     ] = None,
 ) -> None:
-    """Separate songs into stems, such as separated_audio/song/vocals.wav."""
+    """Separate songs into stems: separated_audio/song/vocals.wav, ..."""
     configure_messages(verbose)
     if stft_backend is not None:
         logger.debug("--stft-backend %s has no effect: there is one STFT", stft_backend)

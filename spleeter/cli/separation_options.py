@@ -35,8 +35,8 @@ ModelOption: TypeAlias = Annotated[
         "--model",
         "-p",
         metavar="MODEL",
-        help="spleeter:2stems, spleeter:4stems, spleeter:5stems, a JSON configuration file, or the folder of a trained "
-        "model.",
+        help="spleeter:2stems, spleeter:4stems, spleeter:5stems; or a JSON configuration file, or the folder of a "
+        "trained model.",
         rich_help_panel=SOUND,
     ),
 ]

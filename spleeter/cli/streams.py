@@ -1,4 +1,4 @@
-"""Standard input, output and error of a command: songs and stems through pipes, and the original's lines for programs."""
+"""Standard input and output of a command: songs and stems through pipes, and the original's lines for programs."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ def parse_codec_name(text: str) -> Codec:
     try:
         return Codec(str(text).lower())
     except ValueError as error:
+        hint = did_you_mean(text, Codec, aliases=_CODEC_ALIASES)
         raise BadParameter(
-            f"unknown codec {str(text)!r}: choose {', '.join(Codec)}{did_you_mean(text, Codec, aliases=_CODEC_ALIASES)}",
-            param_hint="--codec",
+            f"unknown codec {str(text)!r}: choose {', '.join(Codec)}{hint}", param_hint="--codec"
         ) from error
 
 
