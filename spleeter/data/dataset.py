@@ -18,6 +18,7 @@ from spleeter.data.problems import Severity, log_problems
 from spleeter.data.song_list import read_song_list
 from spleeter.errors import DatasetError
 from spleeter.utils.logging import logger
+from spleeter.utils.temporary import temporary_folder
 
 __all__ = ["DataSet", "Split", "open_dataset", "splits_of"]
 
@@ -103,7 +104,7 @@ def open_dataset(
             if not songs:
                 excerpts.append([])
                 continue
-            folder = split.cache or Path(stack.enter_context(TemporaryDirectory(prefix="spleeter-")))
+            folder = split.cache or Path(stack.enter_context(TemporaryDirectory("", "spleeter-", temporary_folder())))
             cache = ExcerptCache(folder, split.cut, configuration, adapter)
             made, found = cache.build(songs, partial(progress, split.name))
             excerpts.append(made)

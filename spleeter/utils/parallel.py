@@ -1,14 +1,26 @@
-"""One function applied to many items in a thread pool."""
+"""How many cores there are to compute with, and one function applied to many items in a thread pool."""
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from math import ceil
+from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["in_parallel"]
+__all__ = ["available_cpus", "in_parallel"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def available_cpus() -> int:
+    """The cores that this process may use, by its affinity and by the quota of its Linux container (cgroup v2)."""
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(n_cpus, ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no such container, or "max"
+        return n_cpus
 
 
 def in_parallel(
@@ -31,7 +43,7 @@ def in_parallel(
         The first exception that `work` or `progress` raises.
     """
     results: dict[int, Result] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(available_cpus()) as threads:
         futures = {threads.submit(work, item): index for index, item in enumerate(items)}
         try:
             progress(0, len(items))
