@@ -105,7 +105,7 @@ def open_dataset(
                 continue
             folder = split.cache or Path(stack.enter_context(TemporaryDirectory(prefix="spleeter-")))
             cache = ExcerptCache(folder, split.cut, configuration, adapter)
-            made, found = cache.build(songs, partial(progress, split.name))
+            made, found = stack.enter_context(cache.build(songs, partial(progress, split.name)))
             excerpts.append(made)
             problems += found
         training, validation = excerpts[0], excerpts[1] if len(excerpts) > 1 else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from threading import Event
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from spleeter.data.song_list import ListedSong
 from spleeter.data.tracks import AudioSource
 from spleeter.errors import SpleeterError
 from spleeter.utils.names import display_name
-from spleeter.utils.parallel import in_parallel
+from spleeter.utils.parallel import in_parallel, until_stopped
 
 __all__ = ["InspectedSong", "Inspection", "inspect_song", "inspect_songs", "shared_songs"]
 
@@ -67,7 +68,10 @@ class _FileFacts:
 
 
 def inspect_song(
-    song: ListedSong, configuration: Configuration, adapter: AudioAdapter | None = None
+    song: ListedSong,
+    configuration: Configuration,
+    adapter: AudioAdapter | None = None,
+    stopped: Event | None = None,
 ) -> InspectedSong:
     """Decode all of a song's files, block by block, and check them.
 
@@ -75,13 +79,14 @@ def inspect_song(
         song: to be inspected.
         configuration: gives the number of channels, the sample rate and the length of a segment.
         adapter: reads audio files; None takes the default.
+        stopped: raises CancelledError in the middle of a file once it is set.
     """
-    adapter = adapter or AudioAdapter.default()
+    adapter, stopped = adapter or AudioAdapter.default(), stopped or Event()
     facts: dict[str, list[_FileFacts]] = {}
     complaints: list[tuple[Severity, str]] = []
     for name, sources in song.sources.items():
         try:
-            facts[name] = [_decode(source, adapter) for source in sources]
+            facts[name] = [_decode(source, adapter, stopped) for source in sources]
         except SpleeterError as error:
             complaints.append((Severity.ERROR, f"{name}: {error}"))
     if not complaints:
@@ -101,14 +106,15 @@ def inspect_songs(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[InspectedSong]:
     """Inspect songs, with all cores; `progress` is called with the songs done and all songs; it may raise to stop."""
-    return in_parallel(lambda song: inspect_song(song, configuration, adapter), songs, progress)
+    stopped = Event()
+    return in_parallel(lambda song: inspect_song(song, configuration, adapter, stopped), songs, progress, stopped)
 
 
-def _decode(source: AudioSource, adapter: AudioAdapter) -> _FileFacts:
+def _decode(source: AudioSource, adapter: AudioAdapter, stopped: Event) -> _FileFacts:
     """Decode a file. Raises DecodeError if it cannot be, or holds samples that are NaN or infinite."""
     digest, n_samples, peak = blake2b(digest_size=16), 0, 0.0
     with source.adapter(adapter).open(source.path) as reader:
-        for block in reader.blocks():
+        for block in until_stopped(reader.blocks(), stopped):
             n_samples += len(block)
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             digest.update(block.tobytes())
