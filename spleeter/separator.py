@@ -126,6 +126,11 @@ class Separator:
         """The sample rate of waveforms in and out, in hertz."""
         return self.configuration.sample_rate
 
+    @property
+    def exact(self) -> bool:
+        """Whether the stems are the original's samples."""
+        return self._exact
+
     def load(self) -> None:
         """Load the model now (downloading it if need be) instead of at the first separation.
 
