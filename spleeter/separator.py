@@ -266,14 +266,13 @@ class Separator:
         ):
             output = output.following(reader)
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
-            if output.mono:
-                n_channels = 1
+            n_written = 1 if output.mono else n_channels
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
                 StemFiles(
-                    adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
+                    adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
                 ) as files,
                 closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
                 closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
@@ -282,7 +281,7 @@ class Separator:
                 if output.mono:
                     outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
                 if rate != self.sample_rate:
-                    outputs = self._resample(outputs, selection.names, n_channels, rate, reader)
+                    outputs = self._resample(outputs, selection.names, n_written, rate, reader)
                 for block in outputs:
                     files.write(block)
                 if collector is not None:
