@@ -6,8 +6,10 @@ checking a configuration loads no torch.
 """
 
 import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from spleeter.utils.json_values import StrictModel
 
@@ -17,6 +19,10 @@ ENTRY_POINTS = "spleeter.models"
 """The group of entry points by which installed packages declare networks: model type = "module:function"."""
 
 _FUNCTIONS = "spleeter.model.functions."
+
+
+def _no_values(params: Mapping[str, Any], n_channels: int, T: int, F: int) -> tuple[int, int]:
+    return 0, 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class NetworkRules:
         n_channels: the only number of channels that it takes; None if it takes any.
         channels_reason: why, for the message.
         takes_any_n_bins: whether the same weights work at every F that is a multiple of `size_multiple`.
+        n_values: (params, n_channels, T, F) -> how many weights the network of one instrument has, about, and how
+            many activations it holds at once for one segment.
     """
 
     params: type[StrictModel]
@@ -38,6 +46,7 @@ class NetworkRules:
     n_channels: int | None = None
     channels_reason: str = ""
     takes_any_n_bins: bool = False
+    n_values: Callable[[Mapping[str, Any], int, int, int], tuple[int, int]] = _no_values
 
     def check_size(self, size: int) -> None:
         """Raise ValueError if `size`, a T or an F, is no multiple of `size_multiple`."""
