@@ -36,10 +36,11 @@ from spleeter.data.song_list import ListedSong
 from spleeter.data.tracks import AudioSource
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
+from spleeter.utils.hidden_folder import remove_leftovers
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 from spleeter.utils.parallel import in_parallel
-from spleeter.utils.whole_file import is_partial, write_whole
+from spleeter.utils.whole_file import write_whole
 
 __all__ = ["CACHE_VERSION", "Cut", "ExcerptCache", "SongExcerpts"]
 
@@ -267,6 +268,7 @@ class ExcerptCache:
 
     def _remove_all_but(self, keys: Iterable[str]) -> None:
         """Remove all files that have other keys, but nothing that is not the cache's own."""
+        remove_leftovers(self._folder)
         useful = {f"{key}{ending}" for key in keys for ending in (".npy", ".json")}
         stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name not in useful]
         for path in stale:
@@ -294,7 +296,7 @@ def _to_16_bits(waveform: Waveform) -> tuple[npt.NDArray[np.int16], np.float32]:
 def _is_own(path: Path) -> bool:
     key, _, ending = path.name.partition(".")
     is_key = len(key) == 32 and not set(key) - set("0123456789abcdef")
-    return is_partial(path) or (is_key and ending in ("npy", "json"))
+    return is_key and ending in ("npy", "json")
 
 
 def _identity(source: AudioSource) -> list[object]:

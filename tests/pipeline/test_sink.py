@@ -18,6 +18,7 @@ from spleeter.errors import EncodeError, OutputError
 from spleeter.pipeline.options import Clip, Output
 from spleeter.pipeline.sink import StemFiles, round_together
 from spleeter.types import FileTarget
+from tests.utils.disks import disk_of, recorded_calls
 
 
 def noise(n_samples: int = 20_000, gain: float = 0.3, seed: int = 1) -> np.ndarray:
@@ -134,6 +135,81 @@ def test_a_file_that_cannot_be_completed_takes_the_others_with_it(tmp_path: Path
         stems.attach(tmp_path / "d.png", b"a plot")
         stems.write({name: noise() for name in "abc"})
     assert everything_below(tmp_path) == []
+
+
+class FailsToAppear(PyAVAudioAdapter):
+    """Files of the given names are completed, but cannot be moved to their places."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._names = names
+
+    def create(self, path: FileTarget, *arguments: Any, **keywords: Any) -> AudioWriter:
+        writer = super().create(path, *arguments, **keywords)
+        if Path(str(path)).stem in self._names:
+            writer.commit = self._fail  # type: ignore[method-assign]
+        return writer
+
+    def _fail(self) -> None:
+        raise EncodeError("cannot be moved")
+
+
+@pytest.mark.parametrize("failing", ["a", "b", "c"])
+def test_if_one_cannot_appear_all_are_as_before(tmp_path: Path, failing: str) -> None:
+    before = {"a.wav": b"an old stem", "c.wav": b"another", "plot.png": b"an old plot"}
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
+    written = io.BytesIO()
+    targets: dict[str, FileTarget] = {name: tmp_path / f"{name}.wav" for name in "abc"}
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match="cannot be moved"),
+        StemFiles(FailsToAppear(failing), {**targets, "d": written}, 44100, 2, Output()) as stems,
+    ):
+        stems.attach(tmp_path / "plot.png", b"a plot")
+        stems.write({name: noise() for name in "abcd"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_if_the_plot_cannot_appear_no_stem_does(tmp_path: Path) -> None:
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match=r"cannot write .*plot\.png"),
+        stem_files(tmp_path / "song") as stems,
+    ):
+        stems.write({"a": noise(), "b": noise()})
+        stems.attach(tmp_path / "song" / "plot.png", b"a plot")
+        (tmp_path / "song" / "plot.png").mkdir()
+    assert everything_below(tmp_path) == ["song", "song/plot.png"]
+
+
+def test_a_song_is_on_the_disk_when_it_is_done(tmp_path: Path) -> None:
+    """Each file before it appears, and the folders once."""
+    with recorded_calls(tmp_path) as calls, stem_files(tmp_path / "new" / "song") as stems:
+        stems.attach(tmp_path / "new" / "song" / "plot.png", b"a plot")
+        stems.write({"a": noise(), "b": noise()})
+    assert calls == [
+        *["fsync new/song/HIDDEN/content"] * 3,
+        *(f"replace new/song/{name}" for name in ("a.wav", "b.wav", "plot.png")),
+        *("fsync new/song", "fsync new", "fsync ."),
+    ]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    with (  # noqa: PT012
+        disk_of(50_000),
+        pytest.raises(EncodeError, match=r"cannot write .*\.wav: File too large"),
+        stem_files(tmp_path / "song") as stems,
+    ):
+        for _ in range(20):
+            stems.write({"a": noise(), "b": noise()})
+    assert everything_below(tmp_path) == []
+
+
+def test_another_song_that_fails_does_not_take_the_folder_away(tmp_path: Path) -> None:
+    with stem_files(tmp_path / "songs" / "one", "a") as stems:
+        with pytest.raises(KeyboardInterrupt), stem_files(tmp_path / "songs" / "one", "b"):
+            raise KeyboardInterrupt
+        stems.write({"a": noise()})
+    assert everything_below(tmp_path) == ["songs", "songs/one", "songs/one/a.wav"]
 
 
 def test_file_objects_are_written_to_at_the_end_and_not_closed(tmp_path: Path) -> None:
