@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +18,33 @@ from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
 from spleeter.audio.files import OutputFile, file_label, is_path
 from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
-from spleeter.types import FileTarget, PathLike, Waveform
+from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
 from spleeter.utils.hidden_folder import HiddenFolder
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, reason
 from spleeter.utils.spool import Spool
 from spleeter.utils.whole_file import commit_together
 
-__all__ = ["StemFiles", "round_together"]
+__all__ = ["StemFiles", "check_source", "round_together"]
+
+
+def check_source(song: AudioDescriptor, targets: Mapping[str, FileTarget]) -> None:
+    """Raise OutputError if a song's own file is among its outputs, under whatever name."""
+    source = _file_number(song)
+    for name, target in targets.items():
+        if source is not None and _file_number(target) == source:
+            raise OutputError(
+                f"{file_label(target)} is the song itself, and would be replaced by its {name}: choose another "
+                "output folder or filename format"
+            )
+
+
+def _file_number(file: object) -> tuple[int, int] | None:
+    """The device of a path or file object, and its number there; None for what is no file that is there."""
+    with suppress(Exception):  # objects have no descriptor in many ways
+        state = os.stat(file) if is_path(file) else os.fstat(file.fileno())  # type: ignore[attr-defined]  # noqa: PTH116
+        return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
+    return None
 
 
 def round_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:

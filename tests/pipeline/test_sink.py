@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from spleeter.audio.adapter import AudioAdapter, AudioWriter
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import EncodeError, OutputError
 from spleeter.pipeline.options import Clip, Output
-from spleeter.pipeline.sink import StemFiles, round_together
+from spleeter.pipeline.sink import StemFiles, check_source, round_together
 from spleeter.types import FileTarget
 from tests.utils.disks import disk_of, recorded_calls
 
@@ -254,6 +255,28 @@ def test_an_error_leaves_file_objects_as_they_are() -> None:
         stems.attach(plot, b"a plot")
         stems.write({"a": noise(), "b": noise()})
     assert not any(target.getvalue() for target in (whole, failing, plot))
+
+
+def test_a_song_is_not_replaced_by_its_stem(tmp_path: Path) -> None:
+    song, link = tmp_path / "song.wav", tmp_path / "link.wav"
+    song.write_bytes(b"a song")
+    link.symlink_to(song)
+    names: list[FileTarget] = [song, str(song), os.fsencode(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
+    with song.open("r+b") as opened:
+        for source in (song, str(song), link, opened):
+            for target in (*names, link, opened):
+                with pytest.raises(OutputError, match=r"is the song itself.* its vocals: choose") as caught:
+                    check_source(source, {"drums": tmp_path / "drums.wav", "vocals": target})
+                assert "\n" not in str(caught.value)
+
+
+def test_other_files_and_objects_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "song.wav").write_bytes(b"a song")
+    (tmp_path / "old.wav").write_bytes(b"a song")
+    for source in (tmp_path / "song.wav", tmp_path / "absent", "http://host/song", io.BytesIO(), object()):
+        check_source(source, {"a": tmp_path / "old.wav", "b": tmp_path / "new.wav", "c": io.BytesIO()})
+    with Path(os.devnull).open("r+b") as device:  # as with a terminal, which may be read and written
+        check_source(device, {"a": device})
 
 
 def test_clamp_cuts_off_and_reports_how_much(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
