@@ -118,9 +118,10 @@ def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes) -> Aud
 
 
 def _has_info_tag(path: Path, file: BinaryIO, size: int) -> bool:
-    """Whether an MP3 file tells its length, in the Xing or Info tag of its first frame, and has the bytes it promises.
+    """Whether an MP3 file tells its length: in the Xing or Info tag of its first frame.
 
-    FFmpeg would have to read the whole file to find its end.
+    It also tells the bytes, so that FFmpeg need not read the whole file to find its end. Raises DecodeError if they
+    are not there.
     """
     file.seek(0)
     start, head = 0, file.read(10)

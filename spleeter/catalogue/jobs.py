@@ -72,17 +72,18 @@ class Job:
         return None
 
     def _seconds_of_song(self) -> float:
-        """The length of the song, in seconds; 0 if it is not certain."""
-        with suppress(DecodeError):
-            length = complete_length(self.song)
-            return length.seconds if length.is_certain else 0.0
+        """The length of the song, in seconds; 0 if it is not certain. Nothing is read of pipes and devices."""
+        if self.song.is_file():
+            with suppress(DecodeError):
+                length = complete_length(self.song)
+                return length.seconds if length.is_certain else 0.0
         return 0.0
 
 
 def unfinished_jobs(jobs: Sequence[Job], offset: float = 0.0, duration: float | None = None) -> list[Job]:
     """The jobs that remain to be done: those of which an output is missing, incomplete or too short.
 
-    What is incomplete is logged, once for all; and what killed runs have left in the folders of the outputs is removed.
+    What is incomplete is logged, once for all. What killed runs have left in the folders of the outputs is removed.
 
     Args:
         jobs: to look at.
