@@ -26,7 +26,7 @@ from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, Quality
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
-from spleeter.pipeline.sink import StemFiles
+from spleeter.pipeline.sink import StemFiles, check_source
 from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
@@ -254,6 +254,7 @@ class Separator:
             require_matplotlib()
         selection = output.select(self.instruments)
         targets = self._targets(audio_descriptor, destination, output)
+        check_source(audio_descriptor, targets)
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
@@ -364,6 +365,7 @@ class Separator:
         """
         output = _original_output(codec, bitrate, filename_format)
         paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
+        check_source(audio_descriptor, paths)
         adapter = audio_adapter or AudioAdapter.default()
         if not self._multiprocess or synchronous:
             self._save(sources, paths, adapter, output)
