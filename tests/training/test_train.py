@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -330,14 +329,13 @@ def test_two_processes_train_as_one_with_the_joint_batch(settings: Configuration
     alone = changed(settings, model_dir=str(tmp_path / "alone"), optimizer="SGD", learning_rate=0.1)
     together = changed(alone, model_dir=str(tmp_path / "together"))
     train(alone, device="cpu")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    processes = [process(together, tmp_path, **shared, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
-    for each in processes:
-        _, errors = each.communicate(timeout=120)
-        assert each.returncode == 0, errors
+    path = tmp_path / "together.json"
+    path.write_text(together.to_json())
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "spleeter", "train", "-p", str(path), "--device", "cpu"]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("trained for 6 steps") == 1, "one process reports"
     for set_ in ("training", "validation"):
         expected, found = losses(tmp_path / "alone", set_), losses(tmp_path / "together", set_)
         assert expected.keys() == found.keys()
