@@ -226,8 +226,8 @@ class Separator:
                 StemFiles(
                     adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
                 ) as files,
-                closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(prefetch(reader.blocks(), cancel=reader.cancel)) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 at_rate = outputs if rate == self.sample_rate else self._resample(outputs, selection.names, reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from weakref import WeakSet
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from spleeter.errors import DecodeError
 from spleeter.types import FileSource, Waveform
 from spleeter.utils.worker_thread import WorkerThread
 
-__all__ = ["FileReader"]
+__all__ = ["FileReader", "cancel_readers"]
 
 _SEEK_SECONDS = 3
 """Offsets below this are reached by decoding up to them."""
 
 _MAX_RESAMPLED = 1 << 18
 """Samples that a block has at most after resampling."""
+
+
+_open_readers: WeakSet[FileReader] = WeakSet()
 
 
 class FileReader(AudioReader):
@@ -48,6 +52,7 @@ class FileReader(AudioReader):
         _check_excerpt(offset, duration, sample_rate)
         self._thread = WorkerThread()
         self._is_closed = False
+        _open_readers.add(self)
         try:
             self._thread.call(lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start))
         except BaseException:
@@ -136,6 +141,9 @@ class FileReader(AudioReader):
             return first
         return next((block for block in self._rest if len(block)), None)
 
+    def cancel(self) -> None:
+        self._thread.cancel()
+
     def close(self) -> None:
         self._is_closed = True
         self._thread.close(self._release)
@@ -146,6 +154,12 @@ class FileReader(AudioReader):
             rest.close()
         if demuxer := getattr(self, "_demuxer", None):
             demuxer.close()
+
+
+def cancel_readers() -> None:
+    """Raise KeyboardInterrupt where any thread waits for a block of a file. For signal handlers; returns at once."""
+    for reader in list(_open_readers):
+        reader.cancel()
 
 
 def _open_at(

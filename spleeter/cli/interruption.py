@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -22,10 +23,15 @@ class Interruption:
 
     Args:
         outcome: logged after "interrupted; ": what becomes of the work.
+        cancel: called at the signal, to end what could wait for ever.
     """
 
-    def __init__(self, outcome: str = "finished songs are kept, unfinished ones leave no files") -> None:
-        self._outcome = outcome
+    def __init__(
+        self,
+        outcome: str = "finished songs are kept, unfinished ones leave no files",
+        cancel: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._outcome, self._cancel = outcome, cancel
         self._received: int | None = None
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._usual = {  # signals that are ignored stay ignored
@@ -58,6 +64,7 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
         self._restore()
+        self._cancel()
 
     def _restore(self) -> None:
         for number, handler in self._usual.items():

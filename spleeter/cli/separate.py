@@ -149,6 +149,7 @@ def separate(
         raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
     options = SeparationOptions(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
     from spleeter.audio.adapter import AudioAdapter
+    from spleeter.audio.reader import cancel_readers
     from spleeter.catalogue.jobs import plan_jobs, run_jobs, songs_in_parallel
     from spleeter.catalogue.songs import find_songs
     from spleeter.pipeline.options import Output
@@ -185,7 +186,7 @@ def separate(
         fetch_model(configuration.model_dir)
         separator.load()
         print_on_terminal(f"{params_filename} on {separator.device}")
-        interruption = Interruption()
+        interruption = Interruption(cancel=cancel_readers)
         bars = BatchBars(len(todo), interruption.check)
 
         def separate_one(job: Job) -> None:

@@ -26,7 +26,7 @@ class WorkerThread:
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[tuple[Any, BaseException | None] | None] = SimpleQueue()
-        self._is_calling = False
+        self._is_calling = self._is_cancelled = False
         self._thread = threading.Thread(target=_serve, args=(self._calls, self._outcomes), daemon=True)
         self._thread.start()
         weakref.finalize(self, self._calls.put, None)
@@ -35,33 +35,42 @@ class WorkerThread:
         """Call a function in the thread, and return what it returns. One call at a time.
 
         Raises:
-            What the function raises; RuntimeError if the thread is closed, or was left behind in a parent process.
+            What the function raises; KeyboardInterrupt after `cancel`; RuntimeError if the thread has ended: by
+            `close`, or because it was left behind in the process that this one was forked from.
         """
+        if self._is_cancelled:
+            raise KeyboardInterrupt
         if not self._thread.is_alive():
-            raise RuntimeError("it was closed, or the process forked since")
+            raise RuntimeError("its thread has ended; was the process forked since?")
         self._is_calling = True
         self._calls.put(function)
         outcome = self._outcomes.get()
         if outcome is None:
-            raise RuntimeError("it was closed meanwhile")
+            raise KeyboardInterrupt
         self._is_calling = False
         result, error = outcome
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
 
+    def cancel(self) -> None:
+        """Raise KeyboardInterrupt where a call is waited for, and in every later one. For any thread and any signal
+        handler; returns at once."""
+        self._is_cancelled = True
+        if self._is_calling:
+            self._outcomes.put(None)
+
     def close(self, last: Callable[[], object]) -> None:
         """Call a last function in the thread, which then ends. May be called from any thread, and more than once.
 
-        A call under way is given up: whoever waits for it is let go, and it is waited for a second at most. If it
-        blocks longer, the last function follows whenever it returns.
+        A call under way is given up, as by `cancel`, and waited for a second at most. If it blocks longer, the last
+        function follows whenever it returns.
         """
         if not self._thread.is_alive():
             return
+        self.cancel()
         self._calls.put(last)
         self._calls.put(None)
-        if self._is_calling:
-            self._outcomes.put(None)
         self._thread.join(_PATIENCE if self._is_calling else None)
 
 
