@@ -101,8 +101,9 @@ class Decoder:
                 yield DecodedFrame(silence, frame, n_samples)
             if not self._start_next_link():
                 break
-        if not self._is_short():
-            self.note_damage(self._n_lost)
+        if not self._is_short() and self._n_lost:
+            where = self.position / self.sample_rate
+            logger.warning(f"{self._demuxer.file.label} is damaged or cut off at its end, {where:.2f} s")
 
     def _start_next_link(self) -> bool:
         """Go on to the next link of a chained Ogg file that holds audio; False if there is none."""
@@ -122,8 +123,7 @@ class Decoder:
 
     def _start_timeline(self, first: TimedFrame) -> None:
         stream = self._demuxer.stream
-        is_counted = stream.codec_context.name != "vorbis"
-        self._timeline = Timeline(self.sample_rate, self._demuxer.time_base, is_counted)
+        self._timeline = Timeline(self.sample_rate, self._demuxer.time_base, self._demuxer.clock)
         self._origin = stream.start_time if first.n_lost else first.frame.pts
         self._timeline.start(self._origin)
 
@@ -144,19 +144,18 @@ class Decoder:
 
     def _is_short(self) -> bool:
         """Whether the header declares clearly more than there was; if so, with a warning."""
-        if self._demuxer.is_cut():
-            logger.warning(f"{self._demuxer.file.label} is cut off: it ends before its last part does, and what follows is missing")
-            return True
         declared = self._demuxer.declared_length(self.sample_rate)
         actual_seconds = (self.position - self.lead) / self.sample_rate
         if self._demuxer.is_chained:
-            return False
-        if declared is not None:
+            declared_seconds, tolerance = 0.0, 0.0
+        elif declared is not None:
             declared_seconds, tolerance = declared / self.sample_rate, _CLEARLY_SHORTER_SECONDS
         else:
             declared_seconds, tolerance = self._demuxer.declared_seconds() or 0.0, _CLEARLY_SHORTER_COARSE
         if declared_seconds - actual_seconds <= tolerance:
-            return False
+            if is_cut := self._demuxer.is_cut():
+                logger.warning(f"{self._demuxer.file.label} is cut off at its end, {actual_seconds:.2f} s")
+            return is_cut
         logger.warning(
             f"{self._demuxer.file.label} is shorter than its header says: "
             f"{actual_seconds:.2f} s instead of {declared_seconds:.2f} s"

@@ -16,8 +16,10 @@ from spleeter.audio.adapter import AudioMetadata
 from spleeter.audio.files import AV_ERRORS, InputFile
 from spleeter.audio.metadata import musical_tags
 from spleeter.audio.ogg import ogg_has_one_page, ogg_is_cut, ogg_links
-from spleeter.audio.riff import read_wav_header
+from spleeter.audio.riff import declared_end, holds_more, read_wav_header
+from spleeter.audio.timeline import Clock
 from spleeter.types import FileSource
+from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, reason
 
 __all__ = ["Demuxer"]
@@ -45,6 +47,9 @@ _MAX_CHANNELS = 64
 
 _SEEKABLE_CONTAINERS = frozenset(("wav", "w64", "aiff", "au", "caf", "flac", "mp3", "ogg", "mov", "tta", "wv"))
 """Containers in which FFmpeg's seeking lands where the time stamps say."""
+
+_WITHOUT_TIME_STAMPS = frozenset(("mp3", "aac", "ac3", "eac3", "dts", "loas"))
+"""Streams without a container. FFmpeg counts their samples, those of encoder delays that it drops included."""
 
 _WITH_DURATION = frozenset(("matroska", "mov", "flv", "asf"))
 """Containers whose header tells the duration, in units coarser than samples, instead of having FFmpeg guess."""
@@ -84,6 +89,22 @@ class Demuxer:
         except BaseException:
             self.file.close()
             raise
+        self._warn_of_uncounted()
+
+    def _warn_of_uncounted(self) -> None:
+        """Warn of samples behind those that the header counts. The file's position stays."""
+        if not self.file.seekable():
+            return
+        position = self.file.tell()
+        label, is_longer = self.file.label, "is longer than its header says"
+        if self._wav is not None and self._wav.is_pcm and self._wav.n_uncounted:
+            seconds = self._wav.n_uncounted / max(1, self._wav.frame_size * self.stream.sample_rate)
+            logger.warning(f"{label} {is_longer}: its last {seconds:.2f} s are left out")
+        elif self._container_name in ("aiff", "w64"):
+            end = declared_end(self.file, self._container_name)
+            if end is not None and holds_more(self.file, end):
+                logger.warning(f"{label} {is_longer}: what follows byte {end} is left out")
+        self.file.seek(position)
 
     def rewind(self) -> None:
         """Start again at the beginning of a seekable file."""
@@ -217,6 +238,13 @@ class Demuxer:
         return self._container.format.name.split(",")[0]
 
     @property
+    def clock(self) -> Clock:
+        """Where the time stamps come from."""
+        if self._container_name in _WITHOUT_TIME_STAMPS:
+            return Clock.NONE
+        return Clock.GUESSED if self.stream.codec_context.name == "vorbis" else Clock.STORED
+
+    @property
     def is_pcm(self) -> bool:
         """Whether the samples are stored as they are: only then can NaN be what somebody wrote."""
         return self.stream.codec_context.name.startswith("pcm_")
@@ -298,12 +326,16 @@ class Demuxer:
         return None if length is None or begin is None else round(begin) + length
 
     def is_cut(self) -> bool:
-        """Whether the file ends within an Ogg page or within AVI's chunk of everything."""
-        if self._container_name == "avi" and self.file.seekable():
-            self.file.seek(4)
-            size = int.from_bytes(self.file.read(4), "little")
-            return size not in (0, 0xFFFFFFFF) and 8 + size > self.file.seek(0, os.SEEK_END)
-        return bool(self._links) and ogg_is_cut(self.file, self._links[-1][1])
+        """Whether the file ends before the last of its pages or chunks does, where that can be told."""
+        if self._links:
+            return ogg_is_cut(self.file, self._links[-1][1])
+        if not self.file.seekable():
+            return False
+        if self._wav is not None:
+            end = None if self._wav.data_size is None else self._wav.data_begin + self._wav.data_size
+        else:
+            end = declared_end(self.file, self._container_name)
+        return end is not None and end > self.file.seek(0, os.SEEK_END)
 
     def lead(self, first: int | None, sample_rate: int) -> int:
         """Samples by which the audio, whose first time stamp is `first`, begins later than the file."""

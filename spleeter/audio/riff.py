@@ -1,4 +1,4 @@
-"""The chunks of a WAV file (RIFF, RF64, BW64): what its header says of the samples, and what the file holds."""
+"""The chunks of WAV files (RIFF, RF64, BW64) and their relatives: what headers say, and what the files hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spleeter.audio.files import InputFile
 
-__all__ = ["WavHeader", "read_wav_header"]
+__all__ = ["WavHeader", "declared_end", "holds_more", "read_wav_header"]
 
 _PCM_TAGS = frozenset((1, 3))  # integers, floats
 _EXTENSIBLE = 0xFFFE
@@ -88,11 +88,53 @@ def _walk_chunks(file: InputFile) -> WavHeader | None:
         file.seek(position)
     data_size, is_wrapped, n_uncounted = None, False, 0
     if form != b"RIFF" and size == 0xFFFFFFFF:
-        data_size = wide_size or None
-    elif size not in _UNKNOWN_SIZES:
+        size = wide_size
+    if size not in _UNKNOWN_SIZES:
         data_size, n_uncounted = _true_size(file, begin, size)
         is_wrapped = data_size != size
     return WavHeader(tag, n_channels, frame_size, bits, is_24_in_32, begin, data_size, is_wrapped, n_uncounted)
+
+
+def declared_end(file: InputFile, container: str) -> int | None:
+    """The byte where a seekable file ends by the size in its header; None where none is known.
+
+    Args:
+        file: its position changes.
+        container: FFmpeg's name: "avi", "w64", "aiff", "caf".
+    """
+    file.seek(0)
+    head = file.read(24)
+    if len(head) < 24:
+        return None
+    if container == "avi":
+        size = int.from_bytes(head[4:8], "little")
+        return None if size in _UNKNOWN_SIZES else 8 + size
+    if container == "aiff":
+        return 8 + int.from_bytes(head[4:8], "big")
+    if container == "w64":
+        return int.from_bytes(head[16:24], "little") or None
+    return _end_of_caf_data(file) if container == "caf" else None
+
+
+def _end_of_caf_data(file: InputFile) -> int | None:
+    position = 8
+    while True:
+        file.seek(position)
+        chunk, size = file.read(4), int.from_bytes(file.read(8), "big", signed=True)
+        if len(chunk) < 4 or size < 0:
+            return None
+        position += 12 + size
+        if chunk == b"data":
+            return position
+
+
+def holds_more(file: InputFile, end: int) -> bool:
+    """Whether what follows byte `end` is neither padding nor a tag: samples, most likely, that no header counts."""
+    file.seek(end)
+    begin = file.read(8)
+    if len(begin) < 8 or _is_tag(begin):
+        return False
+    return any(begin) or not _are_zeros(file)
 
 
 def _true_size(file: InputFile, begin: int, size: int) -> tuple[int, int]:

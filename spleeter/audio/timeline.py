@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from enum import Enum, auto
 from fractions import Fraction
 from typing import NamedTuple
 
 import av
 
-__all__ = ["TimedFrame", "Timeline"]
+__all__ = ["Clock", "TimedFrame", "Timeline"]
 
 _WINDOW_SECONDS = 1
 """Time stamps of this long before and after a step say whether it is a gap."""
@@ -22,6 +23,16 @@ not count samples (there it is FFmpeg's own limit for hard compensation)."""
 
 _MAX_EXTRA_SILENCE_SECONDS = 60
 """All gaps may exceed the audio decoded so far by no more: beyond, it is the time stamps that are damaged."""
+
+
+class Clock(Enum):
+    """Where time stamps come from."""
+
+    STORED = auto()
+    GUESSED = auto()
+    """Stored for some packets alone, as for the last in an Ogg page of Vorbis."""
+    NONE = auto()
+    """Counted by FFmpeg."""
 
 
 class TimedFrame(NamedTuple):
@@ -42,15 +53,16 @@ class Timeline:
     Args:
         sample_rate: of the samples that gaps are counted in, in hertz.
         time_base: seconds per unit of the time stamps; None if the container has none.
-        is_counted: whether the time stamps come from counting samples; where FFmpeg guesses some, as Vorbis's
-            within a page, only long steps are gaps.
+        clock: where time stamps are guessed, only long steps are gaps; where there are none, only those after damage.
     """
 
-    def __init__(self, sample_rate: int, time_base: Fraction | None, is_counted: bool = True) -> None:
+    def __init__(self, sample_rate: int, time_base: Fraction | None, clock: Clock = Clock.STORED) -> None:
         samples_per_unit = Fraction(0) if time_base is None else time_base * sample_rate
         self._sample_rate = sample_rate
         self._numerator, self._denominator = samples_per_unit.as_integer_ratio()
-        jitter = _JITTER_SECONDS if is_counted and samples_per_unit <= 1 else _COARSE_JITTER_SECONDS
+        self._clock = clock
+        is_exact = clock is not Clock.GUESSED and samples_per_unit <= 1
+        jitter = _JITTER_SECONDS if is_exact else _COARSE_JITTER_SECONDS
         self._min_gap_if_damaged = max(1, math.ceil(2 * samples_per_unit))
         self._min_gap = max(math.ceil(sample_rate * jitter), self._min_gap_if_damaged)
         self._max_gap = sample_rate * _MAX_EXTRA_SILENCE_SECONDS
@@ -88,6 +100,8 @@ class Timeline:
 
     def _gap_before(self, ahead: deque[TimedFrame], frames: Iterator[TimedFrame]) -> int:
         first, is_damaged = self._deviations([ahead[0]]), ahead[0].n_lost > 0
+        if self._clock is Clock.NONE and not is_damaged:
+            return 0
         min_gap = self._min_gap_if_damaged if is_damaged else self._min_gap
         before = max((deviation for _, deviation in self._recent), default=None)
         if not first or before is None or first[0] - before < min_gap:
