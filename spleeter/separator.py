@@ -275,8 +275,10 @@ class Separator:
                 StemFiles(
                     adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
                 ) as files,
-                closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(
+                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
+                ) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 if output.mono:

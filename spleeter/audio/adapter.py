@@ -65,6 +65,9 @@ class AudioReader(ABC):
     def close(self) -> None:
         """Release the file. May be called twice."""
 
+    def cancel(self) -> None:  # noqa: B027 - a reader that never waits long has nothing to do
+        """Have no more blocks read, and let go a thread that waits for one. May be called from any thread."""
+
     def __enter__(self) -> Self:
         return self
 

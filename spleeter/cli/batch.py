@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from typer import BadParameter
 
+from spleeter.audio.reader import cancel_readers
 from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel, unfinished_jobs
 from spleeter.catalogue.songs import Failure, FoundSongs, Song, check_song
 from spleeter.cli.console import print_on_terminal, usage_errors
@@ -115,7 +116,8 @@ class Batch:
 
     def _separate(self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO], separator: Separator) -> list[Failure]:
         interruption = Interruption(
-            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files"
+            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files",
+            cancel=cancel_readers,
         )
         bars = BatchBars(len(jobs), interruption.check)
 
