@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -16,22 +16,29 @@ from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to
 from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
 
-__all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter"]
+__all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter", "Tag"]
+
+Tag: TypeAlias = str | tuple[str, ...]
+"""The value of a tag, or its several values."""
 
 _DEFAULT_ADAPTER = "spleeter.audio.pyav.PyAVAudioAdapter"
 
 
 @dataclass(frozen=True)
 class AudioMetadata:
-    """What is passed on from an input file to its stems: tags, and the cover picture if it has one."""
+    """What is passed on from an input file to its stems: tags by name, and the cover picture if it has one.
 
-    tags: Mapping[str, str] = field(default_factory=dict)
+    The names are those of `spleeter.audio.metadata.TAG_NAMES`, "artist" for example, or any others.
+    """
+
+    tags: Mapping[str, Tag] = field(default_factory=dict)
     cover: bytes | None = None
 
     def with_stem(self, name: str) -> AudioMetadata:
         """The same, with the name of a stem added to the title."""
-        title = f"{self.tags['title']} ({name})" if "title" in self.tags else name
-        return replace(self, tags={**self.tags, "title": title})
+        title = self.tags.get("title", "")
+        first = title if isinstance(title, str) else title[0]
+        return replace(self, tags={**self.tags, "title": f"{first} ({name})" if first else name})
 
 
 class AudioReader(ABC):

@@ -17,6 +17,7 @@ from spleeter.audio.files import AV_ERRORS, InputFile
 from spleeter.audio.metadata import musical_tags
 from spleeter.audio.ogg import ogg_has_one_page, ogg_is_cut, ogg_links
 from spleeter.audio.riff import declared_end, holds_more, read_wav_header
+from spleeter.audio.tags import read_tags
 from spleeter.audio.timeline import Clock
 from spleeter.types import FileSource
 from spleeter.utils.logging import logger
@@ -79,6 +80,7 @@ class Demuxer:
         self.file = InputFile(source)
         self._stream_number = stream
         try:
+            self._tags = read_tags(self.file) if self.file.seekable() else None
             self._links = ogg_links(self.file) if self.file.seekable() else []
             self._n_links_begun, self._has_one_page = 0, False
             self._wav = read_wav_header(self.file) if self.file.seekable() else None
@@ -154,8 +156,8 @@ class Demuxer:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's images
         if self._n_links_begun <= 1:
-            tags = [_without_surrogates(tags) for tags in (self._container.metadata, self.stream.metadata)]
-            self.metadata = AudioMetadata(musical_tags(*tags), cover)
+            tags = [_without_surrogates(tags).items() for tags in (self._container.metadata, self.stream.metadata)]
+            self.metadata = self._tags or AudioMetadata(musical_tags(*tags), cover)
 
     def check_format(self, sample_rate: int, n_channels: int) -> None:
         """Raise DecodeError for a rate or a number of channels that no recording has, which would take up memory."""

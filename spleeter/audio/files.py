@@ -161,6 +161,16 @@ class OutputFile:
         except (OSError, ValueError) as error:
             raise self.failure(reason(error)) from error
 
+    def read(self, size: int = -1) -> bytes:
+        """Read what was written, to change it."""
+        return self._file.read(size)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
+
+    def flush(self) -> None:
+        """Do nothing: `close` writes out what is buffered."""
+
     def write(self, data: bytes) -> int:
         try:
             if self._error is None:
@@ -222,6 +232,8 @@ class OutputFile:
 class _Collector(Protocol):
     """Where an output file's bytes are collected: `WholeFile` or `_ObjectFile`."""
 
+    def read(self, size: int = -1, /) -> bytes: ...
+    def truncate(self, size: int | None = None, /) -> int: ...
     def write(self, data: bytes) -> int: ...
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int: ...
     def tell(self) -> int: ...
@@ -241,6 +253,12 @@ class _ObjectFile:
         _check_object(target, "writable", "write")
         self._target = target
         self._file = tempfile.TemporaryFile(dir=temporary_folder())  # noqa: SIM115 - lives as long as this object
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
 
     def write(self, data: bytes) -> int:
         return self._file.write(data)
