@@ -52,6 +52,7 @@ def _start(n_at_once: int, n_each: int) -> Threads:
     usual, are_set = torch.get_num_threads(), Barrier(n_at_once + 1)
 
     def prepare() -> None:
+        torch.get_num_threads()  # has torch set the usual number in this thread, which it would do later
         torch.set_num_threads(n_each)
         are_set.wait()
 
