@@ -52,8 +52,8 @@ RULES = NetworkRules(
     params=UNetParams,
     size_multiple=SIZE_MULTIPLE,
     size_reason="for a U-Net: it is halved six times",
-    n_channels=2,
-    channels_reason="for a U-Net: its last convolution has two outputs, left and right",
+    n_channels=(1, 2),
+    channels_reason="for a U-Net: mono, or left and right",
     takes_any_n_bins=True,
     n_values=_n_values,
 )
