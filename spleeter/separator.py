@@ -17,6 +17,7 @@ from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import StreamResampler, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import Model, check_precision, open_backend, open_device
+from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, OutputError, SpleeterError
@@ -32,7 +33,7 @@ from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
-__all__ = ["Progress", "Separator", "Stems"]
+__all__ = ["Progress", "STFTBackend", "Separator", "Stems", "create_estimator"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
@@ -43,7 +44,7 @@ _SLICE = 1 << 18
 """Block size, in samples, that a whole waveform is cut into."""
 
 
-class Separator:
+class Separator(PrivateMembers):
     """Separates music into stems with one model, which is loaded at its first use and kept.
 
     Args:
@@ -64,6 +65,7 @@ class Separator:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
     """
 
+    @ignore_stft_backend
     def __init__(
         self,
         params_descriptor: str | Path | Configuration,
@@ -109,7 +111,7 @@ class Separator:
     def _pipeline(self) -> Pipeline:
         with self._loading:
             if self._loaded is None:
-                folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+                folder = Path(ModelProvider.default().get(self._params["model_dir"]))
                 backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
                 keys, quality = self.configuration, self.quality
                 tiling = Tiling.of(keys.T, quality.overlap, quality.shifts, keys.size_multiple)
@@ -367,3 +369,6 @@ def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
     """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
     missing = max(0, n_samples - len(waveform))
     return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])
+
+
+(create_estimator,) = retired(__name__, "create_estimator", instead="use Separator")
