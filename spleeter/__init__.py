@@ -82,6 +82,7 @@ __all__ = [
     "EncodeError",
     "EvaluationError",
     "HostUnavailableError",
+    "Input",
     "ModelError",
     "Output",
     "OutputError",
@@ -98,13 +99,14 @@ if TYPE_CHECKING:
     from spleeter.audio.adapter import AudioAdapter
     from spleeter.audio.codec import Codec
     from spleeter.configuration import Configuration
-    from spleeter.pipeline.options import Output, Quality
+    from spleeter.pipeline.options import Input, Output, Quality
     from spleeter.separator import Separator
 else:  # so that type checkers know of these names and of no others
     _LAZY = {
         "AudioAdapter": "spleeter.audio.adapter",
         "Codec": "spleeter.audio.codec",
         "Configuration": "spleeter.configuration",
+        "Input": "spleeter.pipeline.options",
         "Output": "spleeter.pipeline.options",
         "Quality": "spleeter.pipeline.options",
         "Separator": "spleeter.separator",

@@ -32,23 +32,23 @@ class TestBackendOfTheSTFT:
 
         for backend in (*STFTBackend, "librosa", "torch"):
             separator: Any = Separator(tiny_model, stft_backend=backend, multiprocess=False)  # type: ignore[call-arg]
-            assert separator._pool is None
+            assert separator._multiprocess is False
         assert [*STFTBackend] == ["auto", "tensorflow", "librosa"]
 
     def test_as_the_third_argument_it_leaves_multiprocess_the_fourth(self, tiny_model: Path) -> None:
         from spleeter.separator import STFTBackend
 
         make: Any = Separator
-        assert make(tiny_model, False, STFTBackend.AUTO, False)._pool is None
-        assert make(tiny_model, False, "librosa", multiprocess=False)._pool is None
-        assert make(tiny_model, False, "librosa")._pool is not None
+        assert make(tiny_model, False, STFTBackend.AUTO, False)._multiprocess is False
+        assert make(tiny_model, False, "librosa", multiprocess=False)._multiprocess is False
+        assert make(tiny_model, False, "librosa")._multiprocess is True
         assert make(tiny_model, True, STFTBackend.TENSORFLOW).quality.mwf
 
     def test_without_it_multiprocess_is_the_third(self, tiny_model: Path) -> None:
         private: Any = Separator(tiny_model, False, False)
-        assert private._pool is None
+        assert private._multiprocess is False
         private = Separator(tiny_model, False, True)
-        assert private._pool is not None
+        assert private._multiprocess is True
 
     def test_a_subclass_passes_it_on(self, tiny_model: Path) -> None:
         from spleeter.audio import STFTBackend
@@ -64,7 +64,7 @@ class TestBackendOfTheSTFT:
                 super().__init__(params_descriptor, MWF, stft_backend, multiprocess)  # type: ignore[arg-type, call-arg]
 
         private: Any = Own(tiny_model, multiprocess=False)
-        assert private._pool is None
+        assert private._multiprocess is False
 
 
 class TestPrivateMembersOfTheSeparator:

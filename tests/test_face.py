@@ -42,7 +42,16 @@ def test_a_star_import_gives_exactly_what_all_names() -> None:
 
 def test_the_public_names() -> None:
     errors = {error.__name__ for error in error_classes()}
-    expected = {"Separator", "Quality", "Output", "Configuration", "AudioAdapter", "Codec", "__version__"} | errors
+    expected = {
+        "Separator",
+        "Quality",
+        "Input",
+        "Output",
+        "Configuration",
+        "AudioAdapter",
+        "Codec",
+        "__version__",
+    } | errors
     assert set(spleeter.__all__) == expected
     assert set(spleeter.__all__) <= set(dir(spleeter))
     assert all(getattr(spleeter, name) is not None for name in spleeter.__all__)

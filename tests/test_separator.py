@@ -22,6 +22,7 @@ import soundfile
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader, AudioWriter
 from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
+from spleeter.backends.base import Precision
 from spleeter.errors import (
     AudioError,
     ConfigurationError,
@@ -31,7 +32,7 @@ from spleeter.errors import (
     OutputError,
     SpleeterError,
 )
-from spleeter.pipeline.options import Output, Quality
+from spleeter.pipeline.options import Output, Quality, QualityName
 from spleeter.pipeline.paths import PLOT
 from spleeter.separator import Separator
 from spleeter.types import FileTarget, Signal, Waveform
@@ -149,14 +150,14 @@ def test_hardly_anything_is_separated_too(separator: Separator, n_samples: int) 
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
-def test_stems_sum_to_the_mixture(tiny_model: Path, music: Waveform, quality: str) -> None:
+def test_stems_sum_to_the_mixture(tiny_model: Path, music: Waveform, quality: QualityName) -> None:
     separator = Separator(str(tiny_model), quality=quality)
     np.testing.assert_allclose(sum(separator.separate(music).values()), music, atol=1e-7)
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
 def test_stems_of_16_bits_sum_to_a_song_of_16_bits_to_the_bit(
-    tiny_model: Path, song: Path, tmp_path: Path, quality: str
+    tiny_model: Path, song: Path, tmp_path: Path, quality: QualityName
 ) -> None:
     Separator(str(tiny_model), quality=quality).separate_to_file(song, tmp_path / "out")
     stems = [soundfile.read(path, dtype="int16")[0].astype(int) for path in (tmp_path / "out" / "song").iterdir()]
@@ -185,7 +186,9 @@ def test_exact_goes_alone(tiny_model: Path, other: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("MWF", "quality", "expected"), [(True, "fast", True), (False, "fast", False)])
-def test_the_filter_can_be_added_to_a_quality(tiny_model: Path, MWF: bool, quality: str, expected: bool) -> None:
+def test_the_filter_can_be_added_to_a_quality(
+    tiny_model: Path, MWF: bool, quality: QualityName, expected: bool
+) -> None:
     assert Separator(str(tiny_model), MWF=MWF, quality=quality).quality.mwf is expected
 
 
@@ -691,8 +694,9 @@ def test_several_threads_may_share_a_separator(separator: Separator, music: Wave
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_is_near_and_not_the_same(tiny_model: Path, music: Waveform, precision: str) -> None:
-    exact, half = (Separator(str(tiny_model), precision=p).separate(music) for p in ("float32", precision))
+def test_half_precision_is_near_and_not_the_same(tiny_model: Path, music: Waveform, precision: Precision) -> None:
+    full: Precision = "float32"
+    exact, half = (Separator(str(tiny_model), precision=p).separate(music) for p in (full, precision))
     for name, stem in exact.items():
         assert not np.array_equal(half[name], stem)
         assert np.sum(stem**2) > 1e3 * np.sum((half[name] - stem) ** 2)
@@ -700,7 +704,7 @@ def test_half_precision_is_near_and_not_the_same(tiny_model: Path, music: Wavefo
 
 def test_unknown_precision(tiny_model: Path) -> None:
     with pytest.raises(DeviceError, match="unknown precision 'half': choose float32, bfloat16, float16"):
-        Separator(str(tiny_model), precision="half")
+        Separator(str(tiny_model), precision="half")  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux lists them")

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, log
+from spleeter.backends.base import Precision
 from spleeter.backends.torch import amx
 from spleeter.separator import Separator
 from spleeter.types import Waveform
@@ -20,14 +21,15 @@ def run(setting: Setting) -> list[Table]:
     waveform = setting.songs.waveform(_QUICK_SECONDS if setting.options.quick else _SECONDS)
     model = setting.models.get(2)
 
-    def separated(precision: str) -> dict[str, Waveform]:
+    def separated(precision: Precision) -> dict[str, Waveform]:
         log(f"precision: {precision}")
         return Separator(model.descriptor, device=str(setting.device), precision=precision).separate(waveform)
 
     with patch.object(amx, "is_available", lambda: False):
         exact = separated("float32")
     rows: list[Row] = []
-    for precision in (*(["float32"] if amx.is_available() else []), "bfloat16", "float16"):
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
+    for precision in precisions if amx.is_available() else precisions[1:]:
         for name, stem in separated(precision).items():
             rows.append({"what": f"{model.label}, {precision}", "stem": name, "snr_db": _snr(exact[name], stem)})
     return [Table("Precision: against torch's float32", rows)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import PurePath
 from types import TracebackType
@@ -36,6 +36,11 @@ class AudioMetadata:
     tags: Mapping[str, str] = field(default_factory=dict)
     cover: bytes | None = None
 
+    def with_stem(self, name: str) -> AudioMetadata:
+        """The same, with the name of a stem added to the title."""
+        title = f"{self.tags['title']} ({name})" if "title" in self.tags else name
+        return replace(self, tags={**self.tags, "title": title})
+
 
 class AudioReader(ABC):
     """An opened audio file: its blocks in order, once. Use it as a context manager."""
@@ -48,6 +53,10 @@ class AudioReader(ABC):
     """Estimated samples per channel of all blocks, for progress; None if unknown."""
     source_sample_rate: int
     """Sample rate of the file itself, in hertz."""
+    source_bits: int | None = None
+    """Bits that a sample of the file is decoded to; None if the file is lossy, or this is unknown."""
+    source_bitrate: int | None = None
+    """Bit rate of the file's audio, in bits per second; None if the file is lossless, or this is unknown."""
     source_position: int = 0
     """Samples per channel of the file, at its own rate, that the blocks so far were made from."""
     metadata: AudioMetadata
@@ -189,15 +198,20 @@ class AudioAdapter(ABC):
         duration: float | None = None,
         sample_rate: float | None = None,
         n_channels: int | None = None,
+        stream: int | None = None,
+        keep_start: bool = False,
     ) -> AudioReader:
         """Open an audio file to be read block by block; arguments as for `load`.
 
         `n_channels` asks for that many channels (mono is copied, more are mixed down or cut); None keeps the file's
-        own. What `load` returns at another rate than asked for is resampled.
+        own. What `load` returns at another rate than asked for is resampled. `stream` and `keep_start` are as in
+        `spleeter.pipeline.options.Input`; adapters that only have `load` refuse them.
 
         Raises:
             DecodeError: if it cannot be loaded, or holds NaN or infinite samples.
         """
+        if stream is not None or keep_start:
+            raise DecodeError(f"{type(self).__name__} has no choice of stream or start; leave them out")
         song = str(audio_descriptor) if isinstance(audio_descriptor, PurePath) else audio_descriptor
         waveform, rate = self.load(song, offset=offset, duration=duration, sample_rate=sample_rate)
         if not is_finite(waveform):
@@ -296,7 +310,7 @@ class _WholeWriter(AudioWriter):
         self._adapter, self._sample_rate = adapter, sample_rate
         self._path = str(path) if isinstance(path, PurePath) else path
         self._codec = encoding.codec if encoding else None
-        self._bitrate = encoding.bitrate if encoding else None
+        self._bitrate = None if encoding is None or encoding.bitrate is None else str(encoding.bitrate)
         self._blocks: list[Waveform] = [np.zeros((0, n_channels), np.float32)]
 
     def write(self, block: Waveform) -> None:

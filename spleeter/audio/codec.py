@@ -9,14 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from spleeter.errors import EncodeError
 from spleeter.types import FileTarget
+from spleeter.utils.names import short
 
-__all__ = ["AUDIO_EXTENSIONS", "Codec", "CodecSpec", "Encoding", "codec_of", "parse_bitrate", "parse_codec"]
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "Codec",
+    "CodecName",
+    "CodecSpec",
+    "Encoding",
+    "codec_of",
+    "parse_bitrate",
+    "parse_codec",
+]
 
-_DEFAULT_BITRATE = 128_000
+CodecName: TypeAlias = Literal["wav", "mp3", "ogg", "m4a", "wma", "flac", "opus"]
+"""The values of `Codec`, for type checkers and editors."""
+
+_DEFAULT_BITRATE = 256_000
 """Bits per second of the lossy codecs, where none is asked for."""
 
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -65,11 +78,15 @@ class CodecSpec:
             return sample_rate
         return self.sample_rates[min(bisect_left(self.sample_rates, sample_rate), len(self.sample_rates) - 1)]
 
-    def bitrate_for(self, bitrate: str | None, n_channels: int) -> int:
-        """The nearest bit rate that the encoder accepts, in bits per second; None asks for 128 kbit/s."""
+    def bitrate_for(self, bitrate: str | int | None, n_channels: int) -> int:
+        """The nearest bit rate that the encoder accepts, in bits per second; None asks for 256 kbit/s."""
         least, most_per_channel = self.bitrates
         wanted = _DEFAULT_BITRATE if bitrate is None else parse_bitrate(bitrate)
         return max(least, min(wanted, most_per_channel * n_channels))
+
+    def nearest_bitrate(self, bitrate: int | None) -> int:
+        """The nearest bit rate to that of a song that the encoder accepts, in bits per second."""
+        return self.bitrate_for(bitrate or _DEFAULT_BITRATE, 2)
 
 
 class Codec(StrEnum):
@@ -135,6 +152,7 @@ AUDIO_EXTENSIONS = frozenset(
 """The extensions of the files in a folder that are taken for songs. A file that is named itself may have any."""
 
 _BITRATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKmM]?)\s*")
+_LONGEST_BITRATE = 30
 _MULTIPLE = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -150,7 +168,7 @@ class Encoding:
     """
 
     codec: Codec = Codec.WAV
-    bitrate: str | None = "128k"
+    bitrate: str | int | None = None
     bit_depth: int | None = None
 
     def __post_init__(self) -> None:
@@ -196,12 +214,12 @@ def codec_of(file: FileTarget) -> Codec:
     )
 
 
-def parse_bitrate(text: str) -> int:
-    """Read a bit rate ("128k", "96000", "1.5M") in bits per second. Raises EncodeError."""
-    match = _BITRATE.fullmatch(text)
+def parse_bitrate(bitrate: str | float) -> int:
+    """Read a bit rate ("128k", "96000", "1.5M", 96000) in bits per second. Raises EncodeError."""
+    match = _BITRATE.fullmatch(str(bitrate)[:_LONGEST_BITRATE])
     if match is None:
-        raise EncodeError(f"bit rate {text!r} is not a number of bits per second; write e.g. 128k or 96000")
-    bitrate = round(float(match[1]) * _MULTIPLE[match[2].lower()])
-    if bitrate < 1_000:
-        raise EncodeError(f"bit rate {text!r} is below 1000 bits per second; did you mean {match[1]}k?")
-    return bitrate
+        raise EncodeError(f"bit rate {short(bitrate)} is not a number of bits per second; write e.g. 128k or 96000")
+    parsed = round(float(match[1]) * _MULTIPLE[match[2].lower()])
+    if parsed < 1_000:
+        raise EncodeError(f"bit rate {short(bitrate)} is below 1000 bits per second; did you mean {match[1]}k?")
+    return parsed

@@ -14,6 +14,7 @@ __all__ = [
     "n_resampled",
     "to_float",
     "to_integers",
+    "to_mono",
     "to_n_channels",
     "to_stereo",
 ]
@@ -30,6 +31,12 @@ def to_n_channels(waveform: Waveform, n_channels: int) -> Waveform:
 def to_stereo(waveform: Waveform) -> Waveform:
     """Convert a waveform (samples, channels) to two channels: mono is copied, more are cut to the first two."""
     return to_n_channels(waveform, 2)
+
+
+def to_mono(waveform: Waveform) -> Waveform:
+    """The mean of the channels of a waveform (samples, channels), as (samples, 1)."""
+    n_channels = waveform.shape[1]
+    return mix_channels(waveform, np.full((1, n_channels), 1 / n_channels, np.float32))
 
 
 def mix_channels(waveform: Waveform, matrix: npt.NDArray[np.float32]) -> Waveform:

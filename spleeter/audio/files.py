@@ -20,6 +20,7 @@ import av
 from spleeter.errors import DecodeError, EncodeError
 from spleeter.types import FileSource, FileTarget, PathLike, ReadableFile, WritableFile
 from spleeter.utils.names import display_name, reason
+from spleeter.utils.temporary import temporary_folder
 from spleeter.utils.whole_file import WholeFile
 
 __all__ = ["AV_ERRORS", "InputFile", "OutputFile", "file_label", "is_path"]
@@ -204,7 +205,7 @@ class _ObjectFile:
     def __init__(self, target: WritableFile) -> None:
         _check_object(target, "writable", "write")
         self._target = target
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._file = tempfile.TemporaryFile(dir=temporary_folder())  # noqa: SIM115 - lives as long as this object
 
     def write(self, data: bytes) -> int:
         return self._file.write(data)

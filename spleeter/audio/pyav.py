@@ -72,6 +72,8 @@ class PyAVAudioAdapter(AudioAdapter):
         duration: float | None = None,
         sample_rate: float | None = None,
         n_channels: int | None = None,
+        stream: int | None = None,
+        keep_start: bool = False,
     ) -> AudioReader:
         """Open an audio file, a path or a readable binary file object; see `AudioAdapter.open`.
 
@@ -80,7 +82,8 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: if it cannot be read, holds no audio, or ends before `offset`.
         """
-        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, self._stream)
+        number = self._stream if stream is None else stream
+        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, number, keep_start)
 
     def save(
         self,

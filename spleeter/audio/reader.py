@@ -39,6 +39,7 @@ class FileReader(AudioReader):
         sample_rate: float | None = None,
         n_channels: int | None = None,
         stream: int | None = None,
+        keep_start: bool = False,
     ) -> None:
         _check_excerpt(offset, duration, sample_rate)
         self._demuxer, self._decoder = _open_at(source, offset or 0.0, stream)

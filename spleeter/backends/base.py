@@ -12,22 +12,24 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol, TypeAlias, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from spleeter.configuration import Configuration
 from spleeter.errors import DeviceError
-from spleeter.types import Array
+from spleeter.types import Array, PathLike
 
 __all__ = [
     "PRECISIONS",
     "Backend",
     "Batching",
     "Device",
+    "DeviceName",
     "HostDevice",
     "Model",
+    "Precision",
     "backends",
     "check_device",
     "check_precision",
@@ -35,7 +37,13 @@ __all__ = [
     "open_device",
 ]
 
-PRECISIONS = ("float32", "bfloat16", "float16")
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+"""The data type that a network computes in."""
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"] | str
+"""The devices to choose from; "cuda:N" is the N-th GPU."""
 
 
 class _Entry(NamedTuple):
@@ -52,10 +60,15 @@ requires is installed."""
 
 @dataclass(frozen=True)
 class Model:
-    """What a backend loads: a folder with weights, and the configuration of their network."""
+    """What a backend loads: a folder with weights, and the configuration of their network.
+
+    Attributes:
+        trust: modules of the user's own that may build the network, as for `spleeter.model.functions.find_builder`.
+    """
 
     folder: Path
     configuration: Configuration
+    trust: PathLike | Sequence[PathLike] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
+from spleeter.cli.help import GroupedCommand
 from spleeter.cli.options import VerboseOption
 from spleeter.cli.progress_bars import download_bar
 
@@ -31,20 +32,24 @@ def _main(
     configure_messages(verbose)
 
 
-@app.command("list")
+@app.command("list", cls=GroupedCommand)
 def list_models() -> None:
-    """List the models: instruments, size, whether they are verified, and their folders."""
+    """List the models: instruments, size, state."""
     provider = _provider()
-    rows = [_table_row(provider, name) for name in known_models(provider)]
-    _print_table(("model", "instruments", "size", "state", "folder"), rows)
+    rows = [row for name in known_models(provider) for row in _table_rows(provider, name)]
+    _print_table(("model", "instruments", "size", "state"), rows)
+    echo(f"in {provider.home()}")
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=GroupedCommand, no_args_is_help=True)
 def download(
-    names: Annotated[list[str], Argument(metavar="NAME...", help=f"{_NAME} all: every model of the release.")],
+    names: Annotated[list[str], Argument(metavar="NAME", help=f"{_NAME} all: every model of the release.")],
     force: Annotated[bool, Option("--force", help="Download again what is there.")] = False,
 ) -> None:
-    """Download models before their first use, or repair them; prints their folders."""
+    """Download models before their first use, or repair them.
+
+    Prints their folders.
+    """
     provider = _provider()
     for name in provider.checksums if "all" in names else map(_model_name, names):
         folder = provider.locate(name)
@@ -56,10 +61,10 @@ def download(
         echo(f"{name}: {folder}")
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def verify(
     names: Annotated[
-        list[str] | None, Argument(metavar="[NAME]...", help=f"{_NAME} Default: every model that is there.")
+        list[str] | None, Argument(metavar="NAME", help=f"{_NAME} Default: every model that is there.")
     ] = None,
 ) -> None:
     """Verify the checksums of every file of the models. Exit code 1: a model is damaged or absent."""
@@ -78,28 +83,33 @@ def verify(
         raise Exit(1)
 
 
-@app.command()
-def path(name: Annotated[str | None, Argument(help=f"{_NAME} Default: the folder of all models.")] = None) -> None:
-    """Print the folder that a model is in, or would be downloaded into."""
+@app.command(cls=GroupedCommand)
+def path(
+    name: Annotated[str | None, Argument(metavar="NAME", help=f"{_NAME} Default: the folder of all models.")] = None,
+) -> None:
+    """Print the folder of a model, there or not."""
     provider = _provider()
     echo(provider.locate(_model_name(name)) if name else provider.home())
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=GroupedCommand, no_args_is_help=True)
 def convert(
-    model: Annotated[str, Argument(metavar="NAME_OR_FOLDER", help=f"{_NAME} Or a model's folder.")],
-    output: Annotated[Path, Argument(help="Folder to write, with model.safetensors and configuration.json.")],
+    model: Annotated[str, Argument(metavar="MODEL", help=f"{_NAME} Or a model's folder.")],
+    output: Annotated[
+        Path, Argument(metavar="FOLDER", help="Folder to write, with model.safetensors and configuration.json.")
+    ],
     params_filename: Annotated[
         str | None,
         Option(
-            "--params_filename",
+            "--model",
             "-p",
+            metavar="CONFIG",
             help="The model's JSON configuration.",
             show_default="spleeter:NAME",
         ),
     ] = None,
 ) -> None:
-    """Convert a model's weights from a TensorFlow checkpoint to safetensors."""
+    """Convert a TensorFlow checkpoint to safetensors."""
     from spleeter.backends.torch.weights import load_network, save_network
     from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
     from spleeter.errors import ConfigurationError, ModelError
@@ -172,12 +182,17 @@ def known_models(provider: ModelProvider) -> list[str]:
     return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
 
 
-def _table_row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
+def _table_rows(provider: GithubModelProvider, name: str) -> list[tuple[str, ...]]:
+    """A row for a model, and one for each embedded configuration that uses it under another name."""
+    from spleeter.configuration import Configuration
+
     folder, state = provider.locate(name), model_state(provider, name)
-    if not folder.is_dir():
-        return name, _instruments(name, folder), "", state.name, ""
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", state.name, str(folder)
+    size = f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.0f} MB" if folder.is_dir() else ""
+    embedded = [other for other in Configuration.embedded_names() if _model_name(other) == name and other != name]
+    return [
+        (name, _instruments(name, folder), size, state.name),
+        *((other, _instruments(other, folder), "", f"as {name}") for other in embedded),
+    ]
 
 
 def _instruments(name: str, folder: Path) -> str:

@@ -85,6 +85,9 @@ def _not_found(path: Path, is_folder: bool) -> str:
     if is_folder:
         return f"folder {display_name(path)} holds no {MODEL_FOLDER_FILE}: give a model folder or a JSON file"
     hint = did_you_mean(path.name, embedded_names(), EMBEDDED_PREFIX)
+    if path.parent == Path() and not path.suffix:
+        known = ", ".join(EMBEDDED_PREFIX + name for name in embedded_names())
+        return f"no model {display_name(path)}: there are {known}, JSON files and folders of trained models{hint}"
     return f"configuration file {display_name(path)} not found{hint}"
 
 

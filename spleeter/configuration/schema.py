@@ -5,6 +5,7 @@ What a network demands beyond them is in spleeter.model.rules.
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -22,7 +23,7 @@ from spleeter.configuration import loading
 from spleeter.configuration.frozen import FrozenMapping, freeze, thaw
 from spleeter.configuration.messages import describe
 from spleeter.errors import ConfigurationError
-from spleeter.model.rules import NetworkRules, find_rules, short_type
+from spleeter.model.rules import ENTRY_POINTS, NetworkRules, find_rules, short_type
 from spleeter.utils.json_values import ListAsTuple, PositiveReal, PositiveWhole, StrictModel, Whole, one_of
 from spleeter.utils.logging import logger
 from spleeter.utils.names import is_file_name_part
@@ -49,7 +50,9 @@ def _file_name_part(name: str) -> str:
 
 def _dotted_name(name: str) -> str:
     parts = name.split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() for part in parts) or (
+        len(parts) < 2 and not entry_points(group=ENTRY_POINTS, name=name)
+    ):
         raise ValueError("must be a dotted name, module.function, such as 'unet.unet'")
     return name
 

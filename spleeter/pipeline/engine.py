@@ -23,8 +23,8 @@ from spleeter.dsp.namespace import array_namespace
 from spleeter.dsp.stft import chunk_length, inverse_stft, magnitudes, stft
 from spleeter.dsp.tiling import Tiling
 from spleeter.dsp.wiener import SpatialModel, second_moments, soft_masks, spatial_model, wiener_filter
-from spleeter.pipeline.workers import ThreadMap
 from spleeter.types import Array
+from spleeter.utils.threads import ThreadMap
 
 __all__ = ["Carry", "Chunk", "ChunkStems", "Engine"]
 
@@ -108,7 +108,7 @@ class Engine:
         # Average masks cover every bin, so the last stem is what the others leave of the mixture.
         self._last_is_rest = n_stems > 1 and configuration.mask_extension == "average"
         self._n_synthesised = n_stems - self._last_is_rest
-        self._map = ThreadMap()
+        self._map = ThreadMap(partial(np.seterr, all="ignore"))  # overflow is each thread's own to ignore, as below
 
     @property
     def capacity(self) -> int:

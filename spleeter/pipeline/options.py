@@ -1,31 +1,47 @@
-"""Options of a separation: how good the stems are to be (`Quality`), and what is written of them (`Output`)."""
+"""Options of a separation: what is read (`Input`), how good the stems are (`Quality`), what is written (`Output`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from spleeter.audio.codec import Codec, Encoding, parse_codec
+from spleeter.audio.adapter import AudioReader
+from spleeter.audio.codec import Codec, CodecName, Encoding, parse_codec
 from spleeter.configuration import EMBEDDED_PREFIX, Configuration
-from spleeter.errors import ConfigurationError, OutputError
-from spleeter.pipeline.paths import PLOT, output_paths
-from spleeter.pipeline.selection import Selection
+from spleeter.errors import ConfigurationError, DecodeError, EncodeError, OutputError
+from spleeter.pipeline.paths import PLOT, codec_of_format, output_paths
+from spleeter.pipeline.selection import Selection, gains_of, names_of
 from spleeter.types import AudioDescriptor, PathLike
 from spleeter.utils.names import FILENAME_FORMAT
+from spleeter.utils.numbers import whole_number
 
-__all__ = ["DEFAULT_PRESET", "PRESETS", "Bandwidth", "Clip", "Output", "Preset", "Quality", "configure"]
+__all__ = [
+    "DEFAULT_PRESET",
+    "PRESETS",
+    "Bandwidth",
+    "Clip",
+    "Input",
+    "Output",
+    "Quality",
+    "QualityName",
+    "configure",
+]
 
 Bandwidth: TypeAlias = Literal["11k", "16k", "full"]
 """The upper edge of the stems: 11 kHz, 16 kHz, or that of the song, so that they sum to it."""
 
-Preset: TypeAlias = Literal["fast", "balanced", "best"]
+QualityName: TypeAlias = Literal["fast", "balanced", "best"]
+"""The presets of `Quality`."""
 
 Clip: TypeAlias = Literal["clamp", "rescale", "none"]
 """What is done about samples beyond full scale: cut them off, scale all of the song's outputs down by one common
 gain, or leave them (where the format can hold them)."""
+
+_SAMPLE_RATES = (1_000, 768_000)
+"""The least and the greatest sample rate of outputs, in hertz."""
 
 _MAXIMUM_OVERLAP = 0.9
 _MAXIMUM_SHIFTS = 64
@@ -79,7 +95,28 @@ PRESETS: Mapping[str, Quality] = {
     "best": Quality(overlap=0.5, shifts=2, mwf=True),
 }
 
-DEFAULT_PRESET: Preset = "balanced"
+DEFAULT_PRESET: QualityName = "balanced"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is read of a song's file.
+
+    Attributes:
+        stream: which of its audio streams, from 0 on; None: the one marked as default, else the first.
+        keep_start: begin at the container's time zero, with silence until the audio's first sample, so that the stems
+            keep to the picture of a video whose sound starts later.
+
+    Raises:
+        DecodeError: if `stream` is no such number.
+    """
+
+    stream: int | None = None
+    keep_start: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stream is not None:
+            object.__setattr__(self, "stream", whole_number(self.stream, "stream", 0, error=DecodeError))
 
 
 @dataclass(frozen=True)
@@ -87,34 +124,48 @@ class Output:
     """What is written for a song, and how.
 
     Attributes:
-        stems: the instruments, and mixes, to be written; None for every instrument.
-        mixes: new name -> the instruments that it sums.
+        stems: the instruments, and mixes, to be written; None for every instrument. One name may be a plain string.
+        mixes: new name -> the instruments that it sums, or a mapping of each to its linear gain.
         residual: the name of the mixture minus every instrument that another output contains; None for none.
-        codec: format of the files.
-        bitrate: of lossy codecs.
-        bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac; None for the codec's default.
+        codec: format of the files; None follows the extension of `filename_format`, and is wav if it has none.
+        bitrate: of lossy codecs, e.g. "192k" or 192000. None follows the song's where that is lossy too, and is
+            256 kbit/s otherwise.
+        bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac. None follows the song: 24 if it is lossless with
+            more than 16 bits, else 16.
         clip: what is done about samples beyond full scale: "clamp", "rescale" or "none".
         keep_sample_rate: write at the song's own sample rate instead of the model's.
+        sample_rate: write at this sample rate, in hertz, instead of the model's.
+        mono: write the mean of the channels.
         filename_format: path below the output folder, from {filename}, {foldername}, {instrument} and {codec}.
+        title_stem: have the title tag of each file name its output: "Title (vocals)".
         plot: draw spectrograms and masks of the outputs, as "spectrograms.png" where the stems are.
 
     Raises:
-        OutputError: if `clip` is unknown, or cannot be done with the codec.
-        EncodeError: if the codec is unknown, or the bit rate or depth is none of it.
+        OutputError: if `clip` is unknown, or cannot be done with the codec; if the sample rate or a gain is no such
+            number; or if options contradict each other.
+        EncodeError: if the codec is unknown, or the bit rate, depth or sample rate is none of it.
     """
 
     stems: Sequence[str] | None = None
-    mixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    mixes: Mapping[str, Sequence[str] | Mapping[str, float]] = field(default_factory=dict)
     residual: str | None = None
-    codec: Codec | str = Codec.WAV
-    bitrate: str | None = "128k"
+    codec: Codec | CodecName | str | None = None
+    bitrate: str | int | None = None
     bit_depth: int | None = None
     clip: Clip = "clamp"
     keep_sample_rate: bool = False
     filename_format: str = FILENAME_FORMAT
     plot: bool = False
+    sample_rate: int | None = None
+    mono: bool = False
+    title_stem: bool = False
 
     def __post_init__(self) -> None:
+        if self.stems is not None:
+            object.__setattr__(self, "stems", names_of(self.stems, "stems"))
+        object.__setattr__(self, "mixes", gains_of(self.mixes))
+        if self.sample_rate is not None:
+            self._check_sample_rate()
         if self.clip not in get_args(Clip):
             raise OutputError(f"unknown clip {self.clip!r}: choose {', '.join(get_args(Clip))}")
         encoding = self.encoding
@@ -124,10 +175,34 @@ class Output:
                 f"{encoding.codec} does not; choose wav with bit depth 32, or clip 'clamp' or 'rescale'"
             )
 
+    def rate(self, models: int, songs: int) -> int:
+        """The sample rate that is written, out of the model's and the song's, all in hertz."""
+        return self.sample_rate or (songs if self.keep_sample_rate else models)
+
     @property
     def encoding(self) -> Encoding:
         """Codec, bit rate and bit depth of every file."""
-        return Encoding(parse_codec(self.codec), self.bitrate, self.bit_depth)
+        codec = codec_of_format(self.filename_format, None if self.codec is None else parse_codec(self.codec))
+        return Encoding(codec, self.bitrate, self.bit_depth)
+
+    def following(self, reader: AudioReader) -> Output:
+        """The same with what it leaves to the song filled in: bit rate and bit depth."""
+        spec = self.encoding.codec.spec
+        changes: dict[str, Any] = {}
+        if self.bitrate is None and spec.is_lossy:
+            changes["bitrate"] = spec.nearest_bitrate(reader.source_bitrate)
+        if self.bit_depth is None and (reader.source_bits or 0) > 16 and 24 in spec.bit_depths:
+            changes["bit_depth"] = 24
+        return replace(self, **changes)
+
+    def _check_sample_rate(self) -> None:
+        rate = whole_number(self.sample_rate, "sample rate", *_SAMPLE_RATES, error=OutputError)
+        object.__setattr__(self, "sample_rate", rate)
+        if self.keep_sample_rate:
+            raise OutputError(f"sample rate {rate} and keeping the song's contradict each other; leave one out")
+        codec = self.encoding.codec
+        if (possible := codec.spec.sample_rate_for(rate)) != rate:
+            raise EncodeError(f"{codec} cannot hold a sample rate of {rate} Hz; choose e.g. {possible}")
 
     def select(self, instruments: Sequence[str]) -> Selection:
         """The outputs, out of a model's instruments. Raises OutputError if a name is unknown, repeated or unfit."""

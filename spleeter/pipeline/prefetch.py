@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Generator, Iterable
 from typing import TypeAlias, TypeVar
+
+from spleeter.errors import SpleeterError
 
 __all__ = ["prefetch"]
 
@@ -20,14 +23,22 @@ def prefetch(source: Iterable[Item], depth: int = 2) -> Generator[Item]:
 
     An error in `source` is raised here, in its place. Closing this generator stops the thread and waits for it, and
     closes `source` if it is a generator: do so (`contextlib.closing`) before releasing what `source` reads from.
+
+    Raises:
+        SpleeterError: in a process that was forked meanwhile, for the thread is the parent's.
     """
+    process = os.getpid()
     ahead: _Ahead[Item] = queue.Queue(depth)
     stopped = threading.Event()
     worker = threading.Thread(target=_fill, args=(source, ahead, stopped), daemon=True)
     worker.start()
     entry: tuple[Item] | BaseException | None = None
     try:
-        while (entry := ahead.get()) is not None:
+        while True:
+            if os.getpid() != process:
+                raise SpleeterError("a separation that is under way is not continued in a forked process: begin anew")
+            if (entry := ahead.get()) is None:
+                break
             if isinstance(entry, BaseException):
                 raise entry
             yield entry[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
@@ -20,6 +19,7 @@ from spleeter.pipeline.options import Output
 from spleeter.types import FileTarget, Waveform
 from spleeter.utils.logging import logger
 from spleeter.utils.spool import Spool
+from spleeter.utils.threads import Threads
 
 __all__ = ["StemFiles", "round_together"]
 
@@ -70,11 +70,13 @@ class StemFiles:
         self._adapter, self._targets, self._clip = adapter, targets, output.clip
         self._n_channels = n_channels
         self._sums_to_mixture = sums_to_mixture and output.clip != "rescale"  # whose gain is only known at the end
-        self._format = (sample_rate, n_channels, output.encoding, metadata)
+        self._format = (sample_rate, n_channels, output.encoding)
+        self._metadata = metadata or AudioMetadata()
+        self._titles_stem = output.title_stem
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
         self._attached: list[tuple[FileTarget, OutputFile]] = []
-        self._threads = ThreadPoolExecutor(max(1, len(targets)), thread_name_prefix="spleeter-encode")
+        self._threads = Threads(max(1, len(targets)), "spleeter-encode")
         self._made_folders: list[Path] = []
         self._n_clipped = dict.fromkeys(targets, 0)
         self._peak = 0.0
@@ -86,7 +88,8 @@ class StemFiles:
                 folder = self._make_folders(target)
                 if self._clip == "rescale":
                     self._spools[name] = Spool(folder, self._n_channels)
-                self._writers[name] = self._adapter.create(target, *self._format)
+                metadata = self._metadata.with_stem(name) if self._titles_stem else self._metadata
+                self._writers[name] = self._adapter.create(target, *self._format, metadata)
             stack.pop_all()
         return self
 
@@ -118,10 +121,7 @@ class StemFiles:
 
     def _for_each(self, act: Callable[[str], None]) -> None:
         """Do something for every output, side by side: encoders work outside of Python's lock."""
-        futures = [self._threads.submit(act, name) for name in self._targets]
-        wait(futures)
-        for future in futures:
-            future.result()
+        self._threads.map(act, self._targets)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,11 +1,16 @@
 """Names in file names and in messages, and reasons in messages: always one line."""
 
 import os
+import reprlib
 
-__all__ = ["FILENAME_FORMAT", "display_name", "is_file_name_part", "reason"]
+__all__ = ["FILENAME_FORMAT", "display_name", "is_file_name_part", "reason", "short"]
 
 FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
 """Where an output lies below the output folder, unless another format is given."""
+
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 200
 
 
 def is_file_name_part(name: str) -> bool:
@@ -17,6 +22,12 @@ def display_name(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> s
     """A path as it goes into a message: one line, whatever characters it holds."""
     name = os.fsdecode(path)
     return name if name.isprintable() and name.strip() == name != "" else repr(name)
+
+
+def short(value: object) -> str:
+    """The `repr` of a value as it goes into a message: one line of about 200 characters at most, whatever it is."""
+    text = _repr.repr(value)
+    return text if text.isprintable() else " ".join(text.split())
 
 
 def reason(error: BaseException) -> str:

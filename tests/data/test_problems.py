@@ -186,7 +186,19 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "songs.csv, line 3 (song1)",
         "is the same song as ",
     ),
-    "mono": (audio("vocals", noise(channels=1)), DISCARDED, SONG, "vocals.wav has 1 channels, not 2"),
+    "mono": (audio("vocals", noise(channels=1)), WARNING, SONG, "vocals.wav has 1 channel: copied to 2"),
+    "six channels": (
+        audio("vocals", noise(channels=6)),
+        WARNING,
+        SONG,
+        "vocals.wav has 6 channels: mixed down or cut",
+    ),
+    "a few samples less": (
+        audio("vocals", noise()[:-5]),
+        WARNING,
+        SONG,
+        "its files differ in length by 0.62 ms: cut to the shortest, 3.999 s",
+    ),
     "too short": (both_short, DISCARDED, SONG, "it is 0.30 s long, and a segment of T = 64 frames 0.54 s"),
     "a silent stem": (audio("vocals", np.zeros((32000, 2))), WARNING, SONG, "silent throughout: vocals"),
     "another sample rate": (
@@ -230,17 +242,18 @@ def test_all_problems_are_reported_together(folder: Path) -> None:
     soundfile.write(folder / "song4" / "vocals.wav", np.zeros((32000, 2)), 8000)
     problems = problems_of(folder)
     by_severity = [sum(problem.severity is severity for problem in problems) for severity in Severity]
-    assert by_severity == [3, 1, 1]
+    assert by_severity == [3, 0, 2]
 
 
 def test_the_same_audio_for_training_and_validation_is_an_error(folder: Path) -> None:
     copied(folder)
     settings = configuration()
     songs, _ = read_song_list(folder / "songs.csv", settings)
-    first, second, _ = [(each.song, each.inspection) for each in inspect_songs(songs, settings)]
+    first, second, third = [(each.song, each.inspection) for each in inspect_songs(songs, settings)]
     assert first[1] is not None
     assert second[1] is not None
-    (problem,) = shared_songs([(first[0], first[1])], [(second[0], second[1])])
+    assert third[1] is not None
+    (problem,) = shared_songs([(first[0], first[1]), (third[0], third[1])], [(second[0], second[1])])
     assert problem.severity is ERROR
     assert problem.place == f"{folder / 'songs.csv'}, line 2 (song0)"
     assert "a song to validate on must not be trained on" in problem.message

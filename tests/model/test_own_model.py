@@ -19,7 +19,7 @@ def test_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     printed = capsys.readouterr().out
     assert re.findall(r"^\w+(?=: 16000 samples)", printed, re.MULTILINE) == ["speech", "background"]
     assert "the stems add up to the mixture: True" in printed
-    network = load_network(tmp_path / "model", Configuration.load(tmp_path / "model"))
+    network = load_network(tmp_path / "model", Configuration.load(tmp_path / "model"), [EXAMPLE / "small_conv.py"])
     assert type(network).__name__ == "SmallConv"
 
 

@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 def trainer(network: nn.Module | None = None, n_micro_batches: int = 1, **changes: Any) -> Trainer:
     torch.manual_seed(0)
     settings = configuration(**changes)
-    return Trainer(network or build(settings), settings, CPU, n_micro_batches=n_micro_batches)
+    return Trainer(
+        network or build(settings, trust="tests.training.own_model"), settings, CPU, n_micro_batches=n_micro_batches
+    )
 
 
 def some_batches(n: int = 4, **changes: Any) -> list[Batch]:

@@ -236,10 +236,22 @@ def test_all_problems_of_songs_are_reported_before_the_first_step(
     assert outcome.is_done
 
 
-def test_a_song_to_validate_on_is_not_trained_on(settings: Configuration, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DatasetError, match="3 problems, listed above"):
-        train(changed(settings, validation_csv=settings.train_csv), device="cpu")
-    assert caplog.text.count("a song to validate on must not be trained on") == 3
+def test_a_song_to_validate_on_is_not_trained_on(
+    settings: Configuration, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (tmp_path / "train" / "songs.csv").read_text().splitlines()
+    (tmp_path / "train" / "two.csv").write_text("\n".join(lines[:3]))
+    with pytest.raises(DatasetError, match="2 problems, listed above"):
+        train(changed(settings, validation_csv=str(tmp_path / "train" / "two.csv")), device="cpu")
+    assert caplog.text.count("a song to validate on must not be trained on") == 2
+
+
+def test_the_training_songs_may_be_validated_on_as_a_whole(
+    settings: Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert train(changed(settings, validation_csv=settings.train_csv), device="cpu").is_done
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("training and validation songs: they are the same")
 
 
 def test_two_trainings_do_not_share_a_folder(settings: Configuration) -> None:

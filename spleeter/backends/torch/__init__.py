@@ -35,7 +35,7 @@ def open_backend(model: Model, device: Device, precision: str) -> TorchBackend:
     # process have a team, OpenMP counts more threads than cores and lets both teams sleep between operators.
     with ThreadPoolExecutor(1) as loader:
         return loader.submit(
-            lambda: TorchBackend(load_network(model.folder, model.configuration), device, precision)
+            lambda: TorchBackend(load_network(model.folder, model.configuration, model.trust), device, precision)
         ).result()
 
 

@@ -1,6 +1,6 @@
 """Weights of a model folder <-> a torch network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from spleeter.configuration import Configuration
 from spleeter.model import checkpoint
 from spleeter.model.functions import build
+from spleeter.types import PathLike
 
 __all__ = ["load_network", "save_network", "write_tensors"]
 
@@ -29,12 +30,15 @@ class _WithoutInitialisation(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
+def load_network(
+    model_dir: Path, configuration: Configuration, trust: PathLike | Sequence[PathLike] = ()
+) -> nn.Module:
     """Build the network that a configuration describes, with the weights in a folder.
 
     Args:
         model_dir: a folder with weights in this package's own format or, if there are none, in TensorFlow's.
         configuration: decides what is built; the weights must fit.
+        trust: modules that may build it, besides the built-in and installed ones, as for `find_builder`.
 
     Returns:
         The network, on the CPU and in evaluation mode.
@@ -44,7 +48,7 @@ def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
         CheckpointError: if the weights are missing, damaged or made for another network.
     """
     with _WithoutInitialisation():
-        network = build(configuration)
+        network = build(configuration, trust)
     weights = checkpoint.open_weights(model_dir, configuration)
     targets = network.state_dict()  # these share memory with the network
     weights.require(targets)

@@ -5,13 +5,16 @@ network that is built there. A network without rules takes its params unchecked.
 checking a configuration loads no torch.
 """
 
+import pkgutil
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 from spleeter.utils.json_values import StrictModel
 
-__all__ = ["NetworkRules", "find_rules", "short_type"]
+__all__ = ["ENTRY_POINTS", "NetworkRules", "find_rules", "short_type"]
+
+ENTRY_POINTS = "spleeter.models"
+"""The group of entry points by which installed packages declare networks: model type = "module:function"."""
 
 _FUNCTIONS = "spleeter.model.functions."
 
@@ -55,8 +58,7 @@ def short_type(model_type: str) -> str:
 def find_rules(model_type: str) -> NetworkRules | None:
     """The rules of the network that `model_type` names, as a short or a full dotted path; None if it has none."""
     module, _, _ = short_type(model_type).rpartition(".")
-    path = f"{__name__}.{module}"
-    if not module.isidentifier() or find_spec(path) is None:
+    if module not in {info.name for info in pkgutil.iter_modules(__path__)}:
         return None
-    rules: NetworkRules = import_module(path).RULES
+    rules: NetworkRules = import_module(f"{__name__}.{module}").RULES
     return rules
