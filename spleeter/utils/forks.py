@@ -1,8 +1,8 @@
 """Threads and locks through a fork and the end of the interpreter.
 
-A forked process has the memory of its parent but none of its threads: what they worked off or released stays so for
-ever. `PerProcess` makes such things anew in each process. `Activity` is work that must not be cut in two: a fork waits
-until computing is between two chunks, and the interpreter ends only after whatever is under way has been.
+A forked process has the memory of its parent but none of its threads: what they worked off or released stays so.
+`PerProcess` makes such things anew in each process. `Activity` is work that must not be cut in two: a fork waits until
+computing is between two chunks, and the interpreter ends only after whatever is under way has been.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def _end() -> None:
     """Let daemon threads stop where they can, rather than abort the process wherever they are."""
     COMPUTING.close()
     if SEPARATING.is_under_way():
-        logger.warning("the program ends while a daemon thread still separates: that is ended too; join the thread first")
+        logger.warning(
+            "the program ends while a daemon thread still separates: that is ended too; join the thread first"
+        )
     SEPARATING.wait(_PATIENCE)
     COMPUTING.wait()
 

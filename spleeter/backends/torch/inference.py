@@ -111,13 +111,13 @@ class _PreparedUNets(nn.Module):
                 of_part /= self._unit
             torch.mul(self._to_masks(of_part), magnitudes[..., frames, :], out=of_part)
 
-        if magnitudes.device.type != "cpu":
+        if magnitudes.device.type == "cpu":
+            n_parts = torch.get_num_threads()
+            self._side_by_side(estimate, len(self.networks))
+            self._side_by_side(mask, n_parts)
+        else:
             n_parts = 1
             for stem in range(len(self.networks)):
                 estimate(stem)
             mask(0)
-        else:
-            n_parts = torch.get_num_threads()
-            self._side_by_side(estimate, len(self.networks))
-            self._side_by_side(mask, n_parts)
         return logits

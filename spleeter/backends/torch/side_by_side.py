@@ -7,7 +7,7 @@ do not wait for each other, but once in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from threading import Barrier
 
