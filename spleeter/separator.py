@@ -271,9 +271,7 @@ class Separator:
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
-                StemFiles(
-                    adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
-                ) as files,
+                StemFiles(adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture) as files,
                 closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
                 closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
             ):
