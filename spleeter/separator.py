@@ -18,6 +18,7 @@ from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import StreamResampler, mix_channels, n_resampled, to_mono, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
+from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, OutputError, SpleeterError
@@ -26,7 +27,7 @@ from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, Quality
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
-from spleeter.pipeline.sink import StemFiles
+from spleeter.pipeline.sink import StemFiles, check_source
 from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
@@ -34,7 +35,7 @@ from spleeter.utils.forks import COMPUTING, SEPARATING, PerProcess
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
-__all__ = ["Progress", "Separator", "Stems"]
+__all__ = ["Progress", "STFTBackend", "Separator", "Stems", "create_estimator"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
@@ -45,7 +46,7 @@ _SLICE = 1 << 18
 """Block size, in samples, that a whole waveform is cut into."""
 
 
-class Separator:
+class Separator(PrivateMembers):
     """Separates music into stems with one model, which is loaded at its first use and kept.
 
     It may be used from several threads, and in forked processes (but for one that a GPU was used in before). Pickled,
@@ -72,6 +73,7 @@ class Separator:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
     """
 
+    @ignore_stft_backend
     def __init__(
         self,
         params_descriptor: str | Path | Configuration,
@@ -142,7 +144,7 @@ class Separator:
     def _pipeline(self) -> Pipeline:
         with self._loading.get():
             if self._loaded is None:
-                folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+                folder = Path(ModelProvider.default().get(self._params["model_dir"]))
                 with COMPUTING:
                     model = Model(folder, self.configuration, self._trust)
                     backend = open_backend(model, self.device, self.precision)
@@ -254,6 +256,7 @@ class Separator:
             require_matplotlib()
         selection = output.select(self.instruments)
         targets = self._targets(audio_descriptor, destination, output)
+        check_source(audio_descriptor, targets)
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
@@ -272,8 +275,10 @@ class Separator:
             audio_targets = {name: targets[name] for name in selection.names}
             with (
                 StemFiles(adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture) as files,
-                closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(
+                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
+                ) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 if output.mono:
@@ -362,6 +367,7 @@ class Separator:
         """
         output = _original_output(codec, bitrate, filename_format)
         paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
+        check_source(audio_descriptor, paths)
         adapter = audio_adapter or AudioAdapter.default()
         if not self._multiprocess or synchronous:
             self._save(sources, paths, adapter, output)
@@ -438,3 +444,6 @@ def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
     """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
     missing = max(0, n_samples - len(waveform))
     return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])
+
+
+(create_estimator,) = retired(__name__, "create_estimator", instead="use Separator")

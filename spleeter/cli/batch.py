@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from typer import BadParameter
 
-from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel
+from spleeter.audio.reader import cancel_readers
+from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel, unfinished_jobs
 from spleeter.catalogue.songs import Failure, FoundSongs, Song, check_song
 from spleeter.cli.console import print_on_terminal, usage_errors
 from spleeter.cli.interruption import Interruption
@@ -43,7 +44,7 @@ class Batch:
         output: what is written, and how.
         options: model, quality and device.
         adapter: reads and writes the files.
-        skip_existing: whether songs whose outputs all exist are skipped.
+        skip_existing: whether songs whose outputs are all there, and complete, are skipped.
         n_parallel: songs at the same time; None leaves it to the device.
     """
 
@@ -65,7 +66,8 @@ class Batch:
             configuration = self.options.configure()
             planned = self._plan(songs, configuration.instrument_list)
             opened = {STDIN: open_stdin()} if any(song.path == STDIN for song in songs) else {}
-        todo = [job for job in planned if not (self.skip_existing and self.folder is not None and job.is_done)]
+        skips = self.skip_existing and self.folder is not None
+        todo = unfinished_jobs(planned, self.offset, self.duration) if skips else planned
         readable, unreadable = self._without_unreadable(todo, opened)
         failures = [*failures, *unreadable]
         if readable:
@@ -114,7 +116,8 @@ class Batch:
 
     def _separate(self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO], separator: Separator) -> list[Failure]:
         interruption = Interruption(
-            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files"
+            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files",
+            cancel=cancel_readers,
         )
         bars = BatchBars(len(jobs), interruption.check)
 
