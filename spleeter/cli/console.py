@@ -26,7 +26,11 @@ def console() -> Console:
     """The one console on stderr, shared by progress bars and messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:  # which would end the process
+            self.quiet = True
+
+    return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_on_terminal(message: str) -> None:

@@ -82,12 +82,15 @@ def test_list_names_all_models_and_their_states(place: Path) -> None:
     write_files(place / "4stems", {"checkpoint": b"torn"})
     write_files(place / "mine", FILES)
     write_files(place / "no-model", {"notes.txt": b""})
-    header, two, four, mine = run("list").stdout.splitlines()
-    assert header.split() == ["model", "instruments", "size", "state", "folder"]
-    assert two.split() == ["2stems", "vocals,", "accompaniment", "0", "MB", "verified", str(place / "2stems")]
+    header, two, two_16k, four, four_16k, mine, home = run("list").stdout.splitlines()
+    assert header.split() == ["model", "instruments", "size", "state"]
+    assert two.split() == ["2stems", "vocals,", "accompaniment", "0", "MB", "verified"]
+    assert two_16k.split() == ["2stems-16kHz", "vocals,", "accompaniment", "as", "2stems"]
     assert four.split()[:5] == ["4stems", "vocals,", "drums,", "bass,", "other"]
-    assert four.split()[-2:] == ["incomplete", str(place / "4stems")]
-    assert mine.split() == ["mine", "?", "0", "MB", "unverified", str(place / "mine")]
+    assert four.split()[-1] == "incomplete"
+    assert four_16k.startswith("4stems-16kHz ")
+    assert mine.split() == ["mine", "?", "0", "MB", "unverified"]
+    assert home == f"in {place}"
     assert {line.index(state) for line, state in [(header, "state"), (two, "verified"), (four, "incomplete")]} == {
         header.index("state")
     }, "the columns are aligned"
@@ -95,14 +98,22 @@ def test_list_names_all_models_and_their_states(place: Path) -> None:
 
 def test_list_before_any_download() -> None:
     lines = run("list").stdout.splitlines()
-    assert len(lines) == 3
-    assert all(line.endswith("not downloaded") for line in lines[1:])
+    assert [line.split()[0] for line in lines[1:-1]] == ["2stems", "2stems-16kHz", "4stems", "4stems-16kHz"]
+    assert all(line.endswith("not downloaded") for line in lines[1:-1:2])
 
 
 def test_list_knows_the_instruments_of_a_model_of_your_own(place: Path, tiny_model: Path) -> None:
     (place / "mine").parent.mkdir()
     (place / "mine").symlink_to(tiny_model)
-    assert "vocals, drums, other" in run("list").stdout.splitlines()[-1]
+    assert "vocals, drums, other" in run("list").stdout.splitlines()[-2]
+
+
+def test_list_of_every_released_model_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(released, "ARCHIVE_SHA256", dict.fromkeys(("2stems", "4stems", "5stems"), "0" * 64))
+    monkeypatch.setattr("spleeter.cli.models.known_models", lambda provider: ["2stems", "4stems", "5stems"])
+    lines = run("list").stdout.splitlines()
+    assert len(lines) == 8
+    assert max(map(len, lines[:-1])) <= 80
 
 
 @pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "spleeter:2stems-16kHz", "2stems-16kHz"])
