@@ -26,7 +26,12 @@ def console() -> Console:
     """The one console on stderr, shared by progress bars and messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    class UnbreakableConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Go on without a reader, where rich would end the process."""
+            self.quiet = True
+
+    return UnbreakableConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_on_terminal(message: str) -> None:
