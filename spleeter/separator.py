@@ -18,6 +18,7 @@ from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import StreamResampler, mix_channels, n_resampled, to_mono, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
+from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, OutputError, SpleeterError
@@ -34,7 +35,7 @@ from spleeter.utils.forks import COMPUTING, SEPARATING, PerProcess
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
-__all__ = ["Progress", "Separator", "Stems"]
+__all__ = ["Progress", "STFTBackend", "Separator", "Stems", "create_estimator"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
@@ -45,7 +46,7 @@ _SLICE = 1 << 18
 """Block size, in samples, that a whole waveform is cut into."""
 
 
-class Separator:
+class Separator(PrivateMembers):
     """Separates music into stems with one model, which is loaded at its first use and kept.
 
     It may be used from several threads, and in forked processes (but for one that a GPU was used in before). Pickled,
@@ -72,6 +73,7 @@ class Separator:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
     """
 
+    @ignore_stft_backend
     def __init__(
         self,
         params_descriptor: str | Path | Configuration,
@@ -142,7 +144,7 @@ class Separator:
     def _pipeline(self) -> Pipeline:
         with self._loading.get():
             if self._loaded is None:
-                folder = Path(ModelProvider.default().get(self.configuration.model_dir))
+                folder = Path(ModelProvider.default().get(self._params["model_dir"]))
                 with COMPUTING:
                     model = Model(folder, self.configuration, self._trust)
                     backend = open_backend(model, self.device, self.precision)
@@ -267,23 +269,24 @@ class Separator:
         ):
             output = output.following(reader)
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
-            if output.mono:
-                n_channels = 1
+            n_written = 1 if output.mono else n_channels
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
                 StemFiles(
-                    adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
+                    adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
                 ) as files,
-                closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(
+                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
+                ) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 if output.mono:
                     outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
                 if rate != self.sample_rate:
-                    outputs = self._resample(outputs, selection.names, n_channels, rate, reader)
+                    outputs = self._resample(outputs, selection.names, n_written, rate, reader)
                 for block in outputs:
                     files.write(block)
                 if collector is not None:
@@ -443,3 +446,6 @@ def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
     """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
     missing = max(0, n_samples - len(waveform))
     return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])
+
+
+(create_estimator,) = retired(__name__, "create_estimator", instead="use Separator")

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import PurePath
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -16,22 +17,37 @@ from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to
 from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
 
-__all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter"]
+__all__ = [
+    "AudioAdapter",
+    "AudioMetadata",
+    "AudioReader",
+    "AudioWriter",
+    "Tag",
+    "get_audio_adapter",
+    "get_default_audio_adapter",
+]
+
+Tag: TypeAlias = str | tuple[str, ...]
+"""The value of a tag, or its several values."""
 
 _DEFAULT_ADAPTER = "spleeter.audio.pyav.PyAVAudioAdapter"
 
 
 @dataclass(frozen=True)
 class AudioMetadata:
-    """What is passed on from an input file to its stems: tags, and the cover picture if it has one."""
+    """What is passed on from an input file to its stems: tags by name, and the cover picture if it has one.
 
-    tags: Mapping[str, str] = field(default_factory=dict)
+    The names are those of `spleeter.audio.metadata.TAG_NAMES`, "artist" for example, or any others.
+    """
+
+    tags: Mapping[str, Tag] = field(default_factory=dict)
     cover: bytes | None = None
 
     def with_stem(self, name: str) -> AudioMetadata:
         """The same, with the name of a stem added to the title."""
-        title = f"{self.tags['title']} ({name})" if "title" in self.tags else name
-        return replace(self, tags={**self.tags, "title": title})
+        title = self.tags.get("title", "")
+        first = title if isinstance(title, str) else title[0]
+        return replace(self, tags={**self.tags, "title": f"{first} ({name})" if first else name})
 
 
 class AudioReader(ABC):
@@ -64,6 +80,9 @@ class AudioReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the file. May be called twice."""
+
+    def cancel(self) -> None:  # noqa: B027 - a reader that never waits long has nothing to do
+        """Have no more blocks read, and let go a thread that waits for one. May be called from any thread."""
 
     def __enter__(self) -> Self:
         return self
@@ -122,11 +141,17 @@ class AudioWriter(ABC):
 class AudioAdapter(ABC):
     """Reads and writes audio. Subclass it with `load` and `save` to read from, or write to, other places.
 
-    `open` and `create`, which work block by block, use `load` and `save` unless overridden. Where several songs are
+    `open` and `create`, which work block by block, use `load` and `save` unless overridden: a subclass of any adapter
+    that overrides `load` alone is read from through it. Both are given paths as text. Where several songs are
     separated at the same time, one adapter is used from several threads.
     """
 
     _DEFAULT: ClassVar[AudioAdapter | None] = None
+
+    def __init_subclass__(cls) -> None:
+        for whole, by_block in (("load", "open"), ("save", "create")):
+            if whole in vars(cls) and by_block not in vars(cls):
+                setattr(cls, by_block, vars(AudioAdapter)[by_block])
 
     @abstractmethod
     def load(
@@ -198,7 +223,8 @@ class AudioAdapter(ABC):
         """
         if stream is not None or keep_start:
             raise DecodeError(f"{type(self).__name__} has no choice of stream or start; leave them out")
-        waveform, rate = self.load(audio_descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
+        song = str(audio_descriptor) if isinstance(audio_descriptor, PurePath) else audio_descriptor
+        waveform, rate = self.load(song, offset=offset, duration=duration, sample_rate=sample_rate)
         if not is_finite(waveform):
             raise DecodeError(f"{audio_descriptor}: it holds NaN or infinite samples")
         if n_channels is not None:
@@ -255,6 +281,10 @@ class AudioAdapter(ABC):
         return adapter_class()
 
 
+get_default_audio_adapter, get_audio_adapter = AudioAdapter.default, AudioAdapter.get
+"""Their names in the original 1.x."""
+
+
 class _WholeReader(AudioReader):
     """The reader of adapters that only have `load`: one block, the whole waveform."""
 
@@ -288,7 +318,8 @@ class _WholeWriter(AudioWriter):
     ) -> None:
         if encoding is not None and encoding.bit_depth is not None:
             raise EncodeError(f"{type(adapter).__name__} has no choice of bit depth; leave it out")
-        self._adapter, self._path, self._sample_rate = adapter, path, sample_rate
+        self._adapter, self._sample_rate = adapter, sample_rate
+        self._path = str(path) if isinstance(path, PurePath) else path
         self._codec = encoding.codec if encoding else None
         self._bitrate = None if encoding is None or encoding.bitrate is None else str(encoding.bitrate)
         self._blocks: list[Waveform] = [np.zeros((0, n_channels), np.float32)]

@@ -60,7 +60,7 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: as `open`.
         """
-        with self.open(audio_descriptor, offset, duration, sample_rate) as reader:
+        with FileReader(audio_descriptor, offset, duration, sample_rate, None, self._stream) as reader:
             waveform = np.concatenate(list(reader.blocks()))
         name = dtype.decode() if isinstance(dtype, bytes) else dtype
         return waveform.astype(np.dtype(name), copy=False), reader.sample_rate
@@ -107,7 +107,7 @@ class PyAVAudioAdapter(AudioAdapter):
             )
         encoding = Encoding(codec_of(path) if codec is None else parse_codec(codec), bitrate)
         slices = (data[begin : begin + _SLICE] for begin in range(0, len(data), _SLICE))
-        writer = self.create(path, sample_rate, data.shape[1], encoding)
+        writer = FileWriter(path, sample_rate, data.shape[1], encoding, None)
         writer.write_all(part.astype(np.float32, copy=False) for part in slices)
         if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
             logger.warning("%s: %d samples beyond full scale", file_label(path), n_beyond)

@@ -6,7 +6,16 @@ from contextlib import suppress
 
 from spleeter.errors import SpleeterError
 
-__all__ = ["configure_logger", "log_failure", "logger", "reserve_standard_streams"]
+__all__ = [
+    "configure_logger",
+    "enable_logging",
+    "enable_tensorflow_logging",
+    "enable_verbose_logging",
+    "get_logger",
+    "log_failure",
+    "logger",
+    "reserve_standard_streams",
+]
 
 
 class _Logger(logging.Logger):
@@ -35,6 +44,24 @@ def reserve_standard_streams() -> None:
 def configure_logger(verbose: bool) -> None:
     """Show debug messages if `verbose`, warnings and notes otherwise."""
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def get_logger() -> logging.Logger:
+    """The package's logger; `logger` itself. The original 1.x's, as the following."""
+    return logger
+
+
+def enable_logging() -> None:
+    """Show warnings and notes."""
+    configure_logger(verbose=False)
+
+
+def enable_verbose_logging() -> None:
+    """Show debug messages."""
+    configure_logger(verbose=True)
+
+
+enable_tensorflow_logging = enable_verbose_logging
 
 
 def log_failure(error: Exception, name: str) -> str:

@@ -48,10 +48,18 @@ class WholeFile:
             self._folder = HiddenFolder(self.path.parent)
             self._content = self._folder.path / "content"
             try:
-                self._file = self._content.open("xb", buffering=_BUFFER)
+                self._file = self._content.open("x+b", buffering=_BUFFER)
             except BaseException:
                 self._folder.remove()
                 raise
+
+    def read(self, size: int = -1) -> bytes:
+        with self._converted():
+            return self._file.read(size)
+
+    def truncate(self, size: int | None = None) -> int:
+        with self._converted():
+            return self._file.truncate(size)
 
     def write(self, data: bytes) -> int:
         with self._converted():

@@ -85,7 +85,7 @@ def test_ones_own_adapter_saves_on_commit_all_that_was_written(tmp_path: Path) -
     writer.commit()
     ((path, data, sample_rate, codec, bitrate),) = adapter.saved
     np.testing.assert_array_equal(data, WAVEFORM)
-    assert (path, sample_rate, codec, bitrate) == (tmp_path / "a.mp3", 8000, Codec.MP3, "96k")
+    assert (path, sample_rate, codec, bitrate) == (str(tmp_path / "a.mp3"), 8000, Codec.MP3, "96k")
 
 
 def test_ones_own_adapter_decides_the_codec_where_none_is_named(tmp_path: Path) -> None:

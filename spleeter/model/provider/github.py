@@ -14,10 +14,13 @@ from spleeter.model.provider import ModelProvider, released, wheel
 from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from spleeter.model.provider.extract import extract_tar
 from spleeter.model.provider.install import locked, staged
-from spleeter.model.provider.manifest import Manifest, file_records
+from spleeter.model.provider.manifest import Manifest, file_records, file_sha256
 from spleeter.utils.logging import logger
 
-__all__ = ["GithubModelProvider"]
+__all__ = ["GithubModelProvider", "compute_file_checksum"]
+
+compute_file_checksum = file_sha256
+"""Its name in the original."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """Names that can be part of a path and of a URL."""

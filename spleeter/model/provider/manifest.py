@@ -49,9 +49,9 @@ class Manifest(BaseModel):
         (folder / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def file_sha256(file: Path) -> str:
+def file_sha256(file: str | Path) -> str:
     """The sha256 of a file, in hexadecimal."""
-    with file.open("rb") as stream:
+    with Path(file).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
