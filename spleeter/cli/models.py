@@ -11,6 +11,7 @@ from typer import Argument, Exit, Option, Typer, echo
 from spleeter.cli.console import configure_messages
 from spleeter.cli.options import VerboseOption
 from spleeter.cli.progress_bars import download_bar
+from spleeter.utils.names import display_name
 
 if TYPE_CHECKING:
     from spleeter.model.provider import ModelProvider
@@ -69,7 +70,7 @@ def verify(
     ]
     states = {name: model_state(provider, name) for name in wanted}
     for name, state in states.items():
-        echo(f"{name}: {state}")
+        echo(f"{display_name(name)}: {state}")
         if state.is_broken:
             echo(f"  repair it with: spleeter models download --force {name}")
     if not wanted:
@@ -149,35 +150,34 @@ class ModelState(NamedTuple):
 def model_state(provider: GithubModelProvider, name: str) -> ModelState:
     """Look for a model, and compare its files with their checksums."""
     from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.manifest import differences
 
     folder = provider.locate(name)
     if not folder.is_dir():
         return ModelState("not downloaded")
     if reason := flaw(folder):
         return ModelState("incomplete", reason)
-    found = differences(folder, provider.file_checksums(name))
-    if found is None:
-        return ModelState("unverified", "no checksums are known for its files")
-    return ModelState("damaged", "; ".join(found)) if found else ModelState("verified")
+    found = provider.verify(name)
+    if found.differences:
+        return ModelState("damaged", "; ".join(found.differences))
+    return ModelState("unverified", found.doubt) if found.doubt else ModelState("verified")
 
 
 def known_models(provider: ModelProvider) -> list[str]:
     """The names of the released models, and of all others in the provider's folder, sorted."""
-    from spleeter.model.provider.folder import flaw
+    from spleeter.model.provider.folder import complete_models
     from spleeter.model.provider.released import ARCHIVE_SHA256
 
-    home = provider.home()
-    folders = home.iterdir() if home.is_dir() else ()
-    return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
+    return sorted({*ARCHIVE_SHA256, *complete_models(provider.home())})
 
 
 def _table_row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
+    from spleeter.model.provider.folder import n_bytes
+
     folder, state = provider.locate(name), model_state(provider, name)
     if not folder.is_dir():
         return name, _instruments(name, folder), "", state.name, ""
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", state.name, str(folder)
+    size = f"{n_bytes(folder) / 1e6:.0f} MB"
+    return display_name(name), _instruments(name, folder), size, state.name, display_name(folder)
 
 
 def _instruments(name: str, folder: Path) -> str:
