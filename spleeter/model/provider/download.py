@@ -247,19 +247,23 @@ def _extent(response: httpx2.Response) -> tuple[int, int | None]:
     Whether the offset is the requested one is left to the sha256 of the whole file.
     """
     if response.status_code != 206:
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, _number(response.headers.get("Content-Length", ""))
     span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-    start = span.partition("-")[0]
-    if not start.isdecimal():
+    start = _number(span.partition("-")[0])
+    if start is None:
         raise _RetryableError("the server does not say which part of the file it sends")
-    return int(start), int(total) if total.isdecimal() else None
+    return start, _number(total)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:
     """The validator for If-Range (RFC 9110, 13.1.5): a strong ETag, else the date; "" if there is neither."""
     tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    return validator if validator.isascii() else ""
 
 
 def _check_status(response: httpx2.Response) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from spleeter.errors import DownloadError, HostUnavailableError, RefusedError, UnknownModelError
+from spleeter.errors import DownloadError, HostUnavailableError, ModelError, RefusedError, UnknownModelError
 from spleeter.model.provider import ModelProvider, released, wheel
 from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from spleeter.model.provider.extract import extract_tar
@@ -36,7 +36,14 @@ class GithubModelProvider(ModelProvider):
     """Timeouts and retries of downloads."""
 
     def __init__(self, host: str, repository: str, release: str) -> None:
-        """Take models from `release` of `repository` ("owner/name") at `host` ("https://github.com")."""
+        """Take models from `release` of `repository` ("owner/name") at `host` ("https://github.com").
+
+        Raises:
+            ModelError: if one of them is nothing that a URL can hold.
+        """
+        for name, value in (("GITHUB_HOST", host), ("GITHUB_REPOSITORY", repository), ("GITHUB_RELEASE", release)):
+            if not value.isprintable():  # as surrogates are, which have no encoding
+                raise ModelError(f"{name} is no name of a host, repository or release: {value!r}")
         self._host = (host if "://" in host else f"https://{host}").rstrip("/")
         self._repository = repository
         self._release = release

@@ -115,8 +115,11 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(
 
 @pytest.mark.parametrize(
     "second",
-    [ignore_range, without_length, wrong_part, answer(416), answer(206, Content_Range="nonsense")],
-    ids=["ignores Range", "ignores Range, no length", "another part", "416", "no Content-Range"],
+    [
+        *(ignore_range, without_length, wrong_part, answer(416), answer(206, Content_Range="nonsense")),
+        answer(206, Content_Range=f"bytes {'9' * 5000}-1/2"),
+    ],
+    ids=["ignores Range", "ignores Range, no length", "another part", "416", "no Content-Range", "5000 digits"],
 )
 def test_a_server_that_cannot_resume_starts_over(
     host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, second: Behaviour

@@ -335,6 +335,13 @@ def test_an_endless_index_of_checksums_is_refused(host: ReleaseHost) -> None:
         provider.get("mine")
 
 
+@pytest.mark.parametrize("name", ["GITHUB_HOST", "GITHUB_REPOSITORY", "GITHUB_RELEASE"])
+def test_environment_that_no_url_can_hold(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "\udcff")
+    with pytest.raises(ModelError, match=rf"{name} is no name of .*'\\udcff'"):
+        GithubModelProvider.from_environ()
+
+
 def test_progress_reaches_the_end(provider: GithubModelProvider) -> None:
     seen: list[tuple[int, int | None]] = []
     provider.progress = lambda done, total: seen.append((done, total))
