@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from spleeter.errors import CheckpointError, ModelError
+from spleeter.model.provider.extract import MAX_BYTES
 from spleeter.model.provider.folder import MANIFEST, weights_files
 from spleeter.utils.names import reason
 from spleeter.utils.plain_file import open_plain, read_plain
@@ -124,21 +125,19 @@ def verify(folder: Path, files: Mapping[str, str], archives: Collection[str] = (
         loaded = weights_files(folder)
     except (ModelError, CheckpointError, OSError) as error:
         return Verification((str(error),))
-    recorded = {} if manifest is None else {name: record.sha256 for name, record in manifest.files.items()}
-    differences = [
-        message for name, sha256 in {**recorded, **files}.items() if (message := _difference(folder, name, sha256))
-    ]
+    expected = {} if manifest is None else {name: record.sha256 for name, record in manifest.files.items()}
+    if any((folder / name).exists() for name in files):  # else it is the model in another format
+        expected.update(files)
+    differences = [message for name in expected if (message := _difference(folder, name, expected[name]))]
     if manifest is not None and archives and manifest.archive_sha256 not in archives:
         differences.append(f"{MANIFEST} is that of another archive than the released one")
-    if recorded or files:
-        differences += [f"{name} is no file of the release" for name in loaded if name not in {**recorded, **files}]
-    if is_noted or (files and set(loaded) <= files.keys()):
-        return Verification(tuple(differences))
-    doubt = (
-        "no checksums are known for its files"
-        if manifest is None
-        else (f"its files are those of its {MANIFEST}, which was not written by a download of yours")
-    )
+    if expected:
+        differences += [f"{name} is no file of the release" for name in loaded if name not in expected]
+    doubt = None
+    if manifest is None and not expected:
+        doubt = "no checksums are known for its files"
+    elif not (is_noted or set(loaded) <= files.keys()):
+        doubt = f"its files are those of its {MANIFEST}, which was not written by a download of yours"
     return Verification(tuple(differences), doubt)
 
 
@@ -147,6 +146,8 @@ def _difference(folder: Path, name: str, sha256: str) -> str | None:
     if not file.exists():
         return f"{name} is missing"
     try:
+        if file.stat().st_size > MAX_BYTES:
+            return f"{name} has more than {MAX_BYTES} bytes, which no model has"
         is_same = file_sha256(file) == sha256
     except OSError as error:
         return f"{name} cannot be read: {reason(error)}"

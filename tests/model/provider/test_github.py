@@ -250,6 +250,19 @@ def test_the_built_in_sums_decide_whatever_a_manifest_says(provider: GithubModel
     assert found == tuple(f"{name} is not what was released (sha256 differs)" for name in SUMS)
 
 
+def test_a_released_model_in_another_format_is_not_damaged(provider: GithubModelProvider, download: Path) -> None:
+    for file in download.iterdir():
+        file.unlink()
+    save_file({"a": np.zeros(3)}, download / "model.safetensors")
+    assert provider.verify("2stems") == Verification(doubt="no checksums are known for its files")
+
+
+def test_a_sparse_file_is_not_read_to_its_end(provider: GithubModelProvider, download: Path) -> None:
+    with (download / "model.meta").open("wb") as file:
+        file.truncate(2**43)
+    assert provider.verify("2stems").differences == ("model.meta has more than 2147483648 bytes, which no model has",)
+
+
 @pytest.mark.parametrize("has_manifest", [True, False])
 def test_other_weights_beside_the_released_ones_are_no_part_of_them(
     provider: GithubModelProvider, download: Path, has_manifest: bool
