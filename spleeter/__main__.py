@@ -4,11 +4,13 @@ import os
 import sys
 from typing import NoReturn
 
+from spleeter.cli.evaluate import evaluate
 from spleeter.cli.main import app as spleeter
 from spleeter.cli.main import entrypoint
 from spleeter.cli.separate import separate
+from spleeter.cli.train import train
 
-__all__ = ["entrypoint", "main", "separate", "spleeter"]
+__all__ = ["entrypoint", "evaluate", "main", "separate", "spleeter", "train"]
 
 _CANNOT_FLUSH = 120
 """Exit code of Python itself where stdout or stderr cannot be flushed."""
