@@ -27,7 +27,7 @@ from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, Quality
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
-from spleeter.pipeline.sink import StemFiles
+from spleeter.pipeline.sink import StemFiles, check_source
 from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
@@ -256,6 +256,7 @@ class Separator(PrivateMembers):
             require_matplotlib()
         selection = output.select(self.instruments)
         targets = self._targets(audio_descriptor, destination, output)
+        check_source(audio_descriptor, targets)
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
@@ -268,23 +269,24 @@ class Separator(PrivateMembers):
         ):
             output = output.following(reader)
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
-            if output.mono:
-                n_channels = 1
+            n_written = 1 if output.mono else n_channels
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
                 StemFiles(
-                    adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
+                    adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
                 ) as files,
-                closing(prefetch(block[:, :n_channels] for block in reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                closing(
+                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
+                ) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 if output.mono:
                     outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
                 if rate != self.sample_rate:
-                    outputs = self._resample(outputs, selection.names, n_channels, rate, reader)
+                    outputs = self._resample(outputs, selection.names, n_written, rate, reader)
                 for block in outputs:
                     files.write(block)
                 if collector is not None:
@@ -367,6 +369,7 @@ class Separator(PrivateMembers):
         """
         output = _original_output(codec, bitrate, filename_format)
         paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
+        check_source(audio_descriptor, paths)
         adapter = audio_adapter or AudioAdapter.default()
         if not self._multiprocess or synchronous:
             self._save(sources, paths, adapter, output)

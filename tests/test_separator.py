@@ -377,6 +377,16 @@ def test_a_join_that_ran_out_of_time_can_be_repeated(tiny_model: Path, tmp_path:
     assert (tmp_path / "song" / "a.wav").exists()
 
 
+def test_a_song_is_never_replaced_by_its_stem(tiny_model: Path, song: Path, music: Waveform) -> None:
+    content, separator = song.read_bytes(), Separator(str(tiny_model))
+    one = Output(stems=["vocals"], filename_format="{filename}.{codec}")
+    with pytest.raises(OutputError, match=r"song\.wav is the song itself"):
+        separator.separate_to_file(song, song.parent, output=one)
+    with pytest.raises(OutputError, match=r"song\.wav is the song itself"):
+        separator.save_to_file({"vocals": music}, song, song.parent, one.filename_format)
+    assert {path.name: path.read_bytes() for path in song.parent.iterdir()} == {"song.wav": content}
+
+
 def test_a_failing_song_leaves_nothing(separator: Separator, tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_text("this is no music")
     with pytest.raises(DecodeError, match=r"song\.mp3"):

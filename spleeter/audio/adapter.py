@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import PurePath
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -22,24 +22,32 @@ __all__ = [
     "AudioMetadata",
     "AudioReader",
     "AudioWriter",
+    "Tag",
     "get_audio_adapter",
     "get_default_audio_adapter",
 ]
+
+Tag: TypeAlias = str | tuple[str, ...]
+"""The value of a tag, or its several values."""
 
 _DEFAULT_ADAPTER = "spleeter.audio.pyav.PyAVAudioAdapter"
 
 
 @dataclass(frozen=True)
 class AudioMetadata:
-    """What is passed on from an input file to its stems: tags, and the cover picture if it has one."""
+    """What is passed on from an input file to its stems: tags by name, and the cover picture if it has one.
 
-    tags: Mapping[str, str] = field(default_factory=dict)
+    The names are those of `spleeter.audio.metadata.TAG_NAMES`, "artist" for example, or any others.
+    """
+
+    tags: Mapping[str, Tag] = field(default_factory=dict)
     cover: bytes | None = None
 
     def with_stem(self, name: str) -> AudioMetadata:
         """The same, with the name of a stem added to the title."""
-        title = f"{self.tags['title']} ({name})" if "title" in self.tags else name
-        return replace(self, tags={**self.tags, "title": title})
+        title = self.tags.get("title", "")
+        first = title if isinstance(title, str) else title[0]
+        return replace(self, tags={**self.tags, "title": f"{first} ({name})" if first else name})
 
 
 class AudioReader(ABC):
@@ -72,6 +80,9 @@ class AudioReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the file. May be called twice."""
+
+    def cancel(self) -> None:  # noqa: B027 - a reader that never waits long has nothing to do
+        """Have no more blocks read, and let go a thread that waits for one. May be called from any thread."""
 
     def __enter__(self) -> Self:
         return self

@@ -53,8 +53,8 @@ class CodecSpec:
     max_channels: int = 2
     bitrates: tuple[int, int] = (1, _NO_LIMIT)
     """The least bit rate, and the greatest per channel, that the encoder accepts, in bits per second."""
-    cover: Literal["stream", "comment"] | None = None
-    """How a cover picture is stored: as a picture stream, as a comment, or not at all."""
+    has_info_chunk: bool = False
+    """Whether the muxer is given the tags too: WAV's INFO chunk, for players that do not know of ID3 in WAV."""
     n_priming_frames: int = 0
     """Frames that decoders drop at the start without the file saying so: the encoder is given silence for them."""
     has_end_padding: bool = False
@@ -107,12 +107,13 @@ class Codec(StrEnum):
             "wav",
             {16: "pcm_s16le", 24: "pcm_s24le", 32: "pcm_f32le"},
             max_channels=64,
+            has_info_chunk=True,
             muxer_options={"rf64": "auto"},
         ),
     )
     MP3 = (
         "mp3",
-        CodecSpec("mp3", {None: "libmp3lame"}, sample_rates=_MPEG_RATES, cover="stream", has_end_padding=True),
+        CodecSpec("mp3", {None: "libmp3lame"}, sample_rates=_MPEG_RATES, has_end_padding=True),
     )
     # PyAV's FFmpeg has no Vorbis encoder worth using. Beyond these rates libsndfile crashes; more than two channels
     # would have to be put in Vorbis's own order.
@@ -125,7 +126,6 @@ class Codec(StrEnum):
             "mp4",
             {None: "aac"},
             sample_rates=_AAC_RATES,
-            cover="stream",
             muxer_options={"movie_timescale": "{rate}", "brand": "M4A "},
         ),
     )
@@ -133,11 +133,11 @@ class Codec(StrEnum):
         "wma",
         CodecSpec("asf", {None: "wmav2"}, sample_rates=_MPEG_RATES, bitrates=(24_000, _NO_LIMIT), n_priming_frames=1),
     )
-    FLAC = "flac", CodecSpec("flac", {16: "flac", 24: "flac"}, max_channels=8, cover="stream")
+    FLAC = "flac", CodecSpec("flac", {16: "flac", 24: "flac"}, max_channels=8)
     # Opus encodes other rates too, but is always decoded to this one.
     OPUS = (
         "opus",
-        CodecSpec("opus", {None: "libopus"}, sample_rates=(48_000,), bitrates=(6_000, 256_000), cover="comment"),
+        CodecSpec("opus", {None: "libopus"}, sample_rates=(48_000,), bitrates=(6_000, 256_000)),
     )
 
 

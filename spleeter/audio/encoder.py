@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import av
@@ -11,11 +12,11 @@ import numpy.typing as npt
 import soundfile
 from av.packet import Packet
 
-from spleeter.audio.adapter import AudioMetadata
+from spleeter.audio.adapter import Tag
 from spleeter.audio.codec import Encoding
 from spleeter.audio.convertor import to_integers
 from spleeter.audio.files import AV_ERRORS, OutputFile
-from spleeter.audio.metadata import add_cover, cover_comment
+from spleeter.audio.metadata import values_of
 from spleeter.types import Waveform
 from spleeter.utils.names import reason
 
@@ -41,7 +42,7 @@ class Encoder(Protocol):
 
 
 def open_encoder(
-    file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding, metadata: AudioMetadata
+    file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding, tags: Mapping[str, Tag]
 ) -> Encoder:
     """Open the encoder of the library that the codec's row names; its header is written, so that failures come early.
 
@@ -50,7 +51,7 @@ def open_encoder(
         sample_rate: of the waveform, in hertz.
         n_channels: of the waveform.
         encoding: codec, bit rate, bit depth.
-        metadata: tags and cover, written as far as the container can hold them.
+        tags: for formats whose muxer writes tags that mutagen does not.
 
     Raises:
         EncodeError: if the codec cannot hold such a waveform.
@@ -58,15 +59,16 @@ def open_encoder(
     spec = encoding.codec.spec
     if not 1 <= n_channels <= spec.max_channels:
         raise file.failure(f"{encoding.codec} holds 1 to {spec.max_channels} channels, not {n_channels}")
-    encoder = FFmpegEncoder if spec.library == "ffmpeg" else VorbisEncoder
-    return encoder(file, sample_rate, n_channels, encoding, metadata)
+    if spec.library == "libsndfile":
+        return VorbisEncoder(file, sample_rate, n_channels, encoding)
+    return FFmpegEncoder(file, sample_rate, n_channels, encoding, tags)
 
 
 class FFmpegEncoder:
     """Encodes with FFmpeg's libraries. Arguments and errors as for `open_encoder`."""
 
     def __init__(
-        self, file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding, metadata: AudioMetadata
+        self, file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding, tags: Mapping[str, Tag]
     ) -> None:
         self._file, self._encoding, self._spec = file, encoding, encoding.codec.spec
         self.sample_rate = self._spec.sample_rate_for(sample_rate)
@@ -74,11 +76,11 @@ class FFmpegEncoder:
         self._n_sent = self._n_packets = self._first_time = 0
         try:
             options = {key: value.format(rate=self.sample_rate) for key, value in self._spec.muxer_options.items()}
-            self._container = av.open(
-                file, "w", format=self._spec.container, container_options=options, metadata_errors="replace"
-            )
+            self._container = av.open(file, "w", format=self._spec.container, container_options=options)
             self._stream = self._add_stream(n_channels, bitrate)
-            self._write_header(metadata)
+            if self._spec.has_info_chunk:
+                self._container.metadata.update({name: "; ".join(values_of(tag)) for name, tag in tags.items()})
+            self._container.start_encoding()
             n_priming = self._spec.n_priming_frames * self._stream.frame_size
             self._send(np.zeros((n_priming, n_channels), np.float32))
         except AV_ERRORS as error:
@@ -108,17 +110,6 @@ class FFmpegEncoder:
         if self._encoding.integer_bits:
             context.format = "s16" if self._encoding.integer_bits == 16 else "s32"
         return stream
-
-    def _write_header(self, metadata: AudioMetadata) -> None:
-        self._container.metadata.update(metadata.tags)
-        picture = None
-        if metadata.cover and self._spec.cover == "stream":
-            picture = add_cover(self._container, metadata.cover)
-        elif metadata.cover and self._spec.cover == "comment":
-            self._container.metadata.update(cover_comment(metadata.cover))
-        self._container.start_encoding()
-        if picture is not None:
-            self._container.mux(picture)
 
     def _send(self, block: Waveform) -> None:
         if not len(block):
@@ -179,32 +170,21 @@ _VORBIS_BITRATES = {
 }
 """Bits per second that the qualities 0 to 10 aim at, mono and stereo at 44.1 and 48 kHz (libvorbis, setup_44*.h)."""
 
-_SNDFILE_TAGS = {
-    "title": "title",
-    "artist": "artist",
-    "album": "album",
-    "date": "date",
-    "genre": "genre",
-    "track": "tracknumber",
-    "comment": "comment",
-    "copyright": "copyright",
-}
-"""FFmpeg's names of the tags that libsndfile can write -> libsndfile's."""
-
 
 class VorbisEncoder:
-    """Encodes Ogg Vorbis with libsndfile. Tags are written as far as libsndfile has them, the cover is not.
+    """Encodes Ogg Vorbis with libsndfile.
 
     Arguments and errors as for `open_encoder`. The bit rate becomes the quality that aims at it at 44.1 kHz.
     """
 
-    def __init__(
-        self, file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding, metadata: AudioMetadata
-    ) -> None:
+    def __init__(self, file: OutputFile, sample_rate: int, n_channels: int, encoding: Encoding) -> None:
         spec = encoding.codec.spec
         self._file, self._codec = file, encoding.codec
         self.sample_rate = spec.sample_rate_for(sample_rate)
         bitrate = spec.bitrate_for(encoding.bitrate, n_channels)
+        self._rest = np.zeros(
+            (0, n_channels), np.float32
+        )  # libvorbis's choices depend on how much it is given at once
         quality = float(np.interp(bitrate, _VORBIS_BITRATES[n_channels], range(11)))
         try:
             self._stream = soundfile.SoundFile(
@@ -216,22 +196,25 @@ class VorbisEncoder:
                 subtype=encoding.encoder,
                 compression_level=1.0 - quality / 10.0,  # libsndfile's: 0 is quality 10, 1 is quality 0
             )
-            for tag, attribute in _SNDFILE_TAGS.items():
-                if tag in metadata.tags:
-                    setattr(self._stream, attribute, metadata.tags[tag].encode("utf-8", "replace").decode())
         except _SNDFILE_ERRORS as error:
             raise file.failure(
                 f"the {self._codec} encoder cannot do {self.sample_rate} Hz ({reason(error)})"
             ) from error
 
     def encode(self, block: Waveform) -> None:
+        self._rest = np.concatenate([self._rest, block])
+        while len(self._rest) >= _SLICE:
+            self._write(self._rest[:_SLICE])
+            self._rest = self._rest[_SLICE:]
+
+    def _write(self, samples: Waveform) -> None:
         try:
-            for begin in range(0, len(block), _SLICE):
-                self._stream.write(np.ascontiguousarray(block[begin : begin + _SLICE], np.float32))
+            self._stream.write(np.ascontiguousarray(samples, np.float32))
         except _SNDFILE_ERRORS as error:
             raise self._file.failure(f"the {self._codec} encoder failed ({reason(error)})") from error
 
     def finish(self) -> None:
+        self._write(self._rest)
         try:
             self._stream.close()
         except _SNDFILE_ERRORS as error:

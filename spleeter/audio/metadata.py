@@ -1,94 +1,122 @@
-"""Tags and cover picture: which of a file's are passed on to its stems, and how a cover is stored."""
+"""Names of tags: one for each meaning, and what every format calls it; and which tags are passed on to stems."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-import av
-from av.container import OutputContainer
-from av.packet import Packet
-from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
+from spleeter.audio.adapter import Tag
 
-from spleeter.audio.files import AV_ERRORS
+__all__ = ["ITUNES", "TAG_NAMES", "TagName", "musical_tags", "values_of"]
 
-__all__ = ["add_cover", "cover_comment", "musical_tags"]
+ITUNES = "----:com.apple.iTunes:"
+"""What the name of an MP4 atom begins with that iTunes has no own one for."""
 
-_COMMON = frozenset(
-    {"title", "artist", "album", "album_artist", "composer", "performer", "genre", "date", "track", "disc"}
-    | {"comment", "copyright", "description", "lyrics", "publisher", "isrc", "bpm"}
-)
-"""FFmpeg's own names of tags, which some containers give in upper case."""
+
+class TagName(NamedTuple):
+    """What the formats call a tag. None: the format has no own name for it, and the Vorbis comment's is used."""
+
+    vorbis: str
+    id3: str | None = None
+    mp4: str | None = None
+    asf: str | None = None
+
+
+TAG_NAMES: Mapping[str, TagName] = {
+    "title": TagName("TITLE", "TIT2", "\xa9nam", "Title"),
+    "artist": TagName("ARTIST", "TPE1", "\xa9ART", "Author"),
+    "album": TagName("ALBUM", "TALB", "\xa9alb", "WM/AlbumTitle"),
+    "album_artist": TagName("ALBUMARTIST", "TPE2", "aART", "WM/AlbumArtist"),
+    "composer": TagName("COMPOSER", "TCOM", "\xa9wrt", "WM/Composer"),
+    "lyricist": TagName("LYRICIST", "TEXT", None, "WM/Writer"),
+    "conductor": TagName("CONDUCTOR", "TPE3", None, "WM/Conductor"),
+    "remixer": TagName("REMIXER", "TPE4", None, "WM/ModifiedBy"),
+    "genre": TagName("GENRE", "TCON", "\xa9gen", "WM/Genre"),
+    "date": TagName("DATE", "TDRC", "\xa9day", "WM/Year"),
+    "originaldate": TagName("ORIGINALDATE", "TDOR", None, "WM/OriginalReleaseTime"),
+    "track": TagName("TRACKNUMBER", "TRCK", "trkn", "WM/TrackNumber"),
+    "disc": TagName("DISCNUMBER", "TPOS", "disk", "WM/PartOfSet"),
+    "comment": TagName("COMMENT", "COMM", "\xa9cmt", "Description"),
+    "description": TagName("DESCRIPTION", None, "desc", "WM/SubTitleDescription"),
+    "lyrics": TagName("LYRICS", "USLT", "\xa9lyr", "WM/Lyrics"),
+    "copyright": TagName("COPYRIGHT", "TCOP", "cprt", "Copyright"),
+    "publisher": TagName("PUBLISHER", "TPUB", None, "WM/Publisher"),
+    "isrc": TagName("ISRC", "TSRC", None, "WM/ISRC"),
+    "bpm": TagName("BPM", "TBPM", "tmpo", "WM/BeatsPerMinute"),
+    "initialkey": TagName("INITIALKEY", "TKEY", f"{ITUNES}initialkey", "WM/InitialKey"),
+    "titlesort": TagName("TITLESORT", "TSOT", "sonm", "WM/TitleSortOrder"),
+    "artistsort": TagName("ARTISTSORT", "TSOP", "soar", "WM/ArtistSortOrder"),
+    "albumsort": TagName("ALBUMSORT", "TSOA", "soal", "WM/AlbumSortOrder"),
+    "albumartistsort": TagName("ALBUMARTISTSORT", "TSO2", "soaa", "WM/AlbumArtistSortOrder"),
+    "composersort": TagName("COMPOSERSORT", "TSOC", "soco", "WM/ComposerSortOrder"),
+    "grouping": TagName("GROUPING", "TIT1", "\xa9grp", "WM/ContentGroupDescription"),
+    "subtitle": TagName("SUBTITLE", "TIT3", None, "WM/SubTitle"),
+    "mood": TagName("MOOD", "TMOO", None, "WM/Mood"),
+    "compilation": TagName("COMPILATION", "TCMP", "cpil", "WM/IsCompilation"),
+}
+"""Our name of each tag, FFmpeg's where it has one -> the formats' names.
+
+Those of the formats are what Picard writes: https://picard-docs.musicbrainz.org/en/appendices/tag_mapping.html
+"""
+
+_OTHER_NAMES = {
+    "album artist": "album_artist",
+    "author": "artist",
+    "year": "date",
+    "key": "initialkey",
+    "tempo": "bpm",
+    "organization": "publisher",
+    "unsyncedlyrics": "lyrics",
+    "title-sort": "titlesort",
+    "artist-sort": "artistsort",
+    "album-sort": "albumsort",
+    "sort_name": "titlesort",
+    "sort_artist": "artistsort",
+    "sort_album": "albumsort",
+    "sort_album_artist": "albumartistsort",
+    "sort_composer": "composersort",
+    "totaltracks": "tracktotal",
+    "totaldiscs": "disctotal",
+}
+"""What other programs, APEv2 tags and FFmpeg call tags -> our name; `_NAMES` has the rest."""
+
+_NAMES = {
+    **{name: name for name in TAG_NAMES},
+    **{key.removeprefix(ITUNES).lower(): name for name, row in TAG_NAMES.items() for key in row[:3] if key},
+    **{key.lower(): name for name, row in TAG_NAMES.items() if (key := row.asf) and "/" in key},
+    **_OTHER_NAMES,
+}
 
 _TECHNICAL = re.compile(
-    "encoder|encoded_by|encoding_settings|handler_name|vendor_id|major_brand|minor_version|compatible_brands"
-    "|creation_time|duration|language|bps|number_of_.*|isvbr|deviceconformance.*|wmfsdk.*|wm/(encodingtime|provider.*)"
-    "|itunsmpb|itunnorm|tlen|tsse|time_reference|umid|coding_history|originator.*"
-    "|replaygain_.*|r128_.*|id3v2_priv.*|_statistics.*|cuesheet"
+    "encoder|encoded_?by|encoding_settings|handler_name|vendor_id|major_brand|minor_version|compatible_brands"
+    "|creation_time|duration|language|bps|number_of_.*|isvbr|deviceconformance.*|wmfsdk.*|wm/(encoding.*|provider.*|mediaprimary.*|mediasecondary.*|wmcollection.*)"
+    "|itunsmpb|itunnorm|tlen|tsse|tenc|time_reference|umid|coding_history|originator.*"
+    "|replaygain_.*|r128_.*|id3v2_priv.*|_statistics.*|cuesheet|acoustid_fingerprint"
 )
 """Tags about the file rather than the music: wrong or harmful on a file of other content and encoding."""
 
-_FRONT_COVER = 3  # the picture type "cover (front)", of ID3 and FLAC alike
 
+def musical_tags(*sources: Iterable[tuple[str, Tag]]) -> dict[str, Tag]:
+    """Merge tags under our names (the first source wins), without those that describe the file and not the music.
 
-def musical_tags(*sources: Mapping[str, str]) -> dict[str, str]:
-    """Merge tags (the first source wins), without those that describe the file and not the music."""
-    tags: dict[str, str] = {}
+    Names that we have none for are kept as they are. Numbers of tracks and discs are put together: "3/12".
+    """
+    tags: dict[str, Tag] = {}
     for source in sources:
-        for key, value in source.items():
-            name = key.lower()
-            if value and not _TECHNICAL.fullmatch(name):
-                tags.setdefault(name if name in _COMMON else key, value)
+        for key, tag in source:
+            name = _NAMES.get(re.sub("^lyrics-.*", "lyrics", key.lower()), key)
+            if (values := values_of(tag)) and not _TECHNICAL.fullmatch(name.lower()):
+                tags.setdefault(name, values[0] if len(values) == 1 else values)
+    for name in ("track", "disc"):
+        total = tags.pop(f"{name}total", None)
+        if isinstance(total, str) and "/" not in (number := str(tags.get(name, "/"))):
+            tags[name] = f"{number}/{total}"
     return tags
 
 
-def add_cover(container: OutputContainer, cover: bytes) -> Packet[Stream] | None:
-    """Add a picture stream for a cover to an output container, before its header is written.
-
-    Returns:
-        The packet to mux first; None if the picture is neither JPEG nor PNG, which every player knows.
-    """
-    opened = _open_picture(cover)
-    if opened is None:
-        return None
-    picture, packet = opened
-    stream = container.add_mux_stream(
-        picture.codec_context.name, width=picture.codec_context.width, height=picture.codec_context.height
-    )
-    stream.disposition = Disposition.attached_pic
-    packet.stream = stream
-    return packet
-
-
-def cover_comment(cover: bytes) -> dict[str, str]:
-    """A cover picture as the Vorbis comment that Ogg files store it in: a FLAC picture block, base64 encoded.
-
-    Returns:
-        The one tag; none if the picture is neither JPEG nor PNG.
-
-    The layout of the block: https://www.rfc-editor.org/rfc/rfc9639#name-picture
-    """
-    opened = _open_picture(cover)
-    if opened is None:
-        return {}
-    context = opened[0].codec_context
-    mime = b"image/png" if context.name == "png" else b"image/jpeg"
-    head = struct.pack(f">II{len(mime)}sI", _FRONT_COVER, len(mime), mime, 0)
-    size = struct.pack(">IIIII", context.width, context.height, 24, 0, len(cover))
-    return {"METADATA_BLOCK_PICTURE": base64.b64encode(head + size + cover).decode("ascii")}
-
-
-def _open_picture(cover: bytes) -> tuple[VideoStream, Packet[Any]] | None:
-    """The stream of a JPEG or PNG picture and its one packet; None if FFmpeg finds neither."""
-    try:
-        with av.open(io.BytesIO(cover), "r") as file:
-            picture = file.streams.video[0]
-            is_usable = picture.codec_context.name in ("mjpeg", "png") and picture.codec_context.width
-            return (picture, next(file.demux(picture))) if is_usable else None
-    except (*AV_ERRORS, StopIteration):
-        return None
+def values_of(tag: Tag) -> tuple[str, ...]:
+    """The values of a tag as every format can hold them: without surrogates, and split at null characters."""
+    texts = (tag,) if isinstance(tag, str) else tag
+    parts = (part.encode("utf-8", "replace").decode() for text in texts for part in text.split("\0"))
+    return tuple(part for part in parts if part)

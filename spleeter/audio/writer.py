@@ -9,6 +9,7 @@ from spleeter.audio.codec import Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite
 from spleeter.audio.encoder import open_encoder
 from spleeter.audio.files import OutputFile
+from spleeter.audio.tags import write_tags
 from spleeter.errors import EncodeError
 from spleeter.types import FileTarget, Waveform
 from spleeter.utils.logging import logger
@@ -44,12 +45,11 @@ class FileWriter(AudioWriter):
         if not 1 <= sample_rate < math.inf or round(sample_rate) != sample_rate:
             raise EncodeError(f"sample rate {sample_rate} is not one; give whole hertz, e.g. 44100")
         self._n_channels, self._n_written = n_channels, 0
+        self._metadata = metadata or AudioMetadata()
         self.integer_bits = encoding.integer_bits
         self._file = OutputFile(target)
         try:
-            self._encoder = open_encoder(
-                self._file, round(sample_rate), n_channels, encoding, metadata or AudioMetadata()
-            )
+            self._encoder = open_encoder(self._file, round(sample_rate), n_channels, encoding, self._metadata.tags)
             encoded_rate = self._encoder.sample_rate
             self._resampler = StreamResampler(round(sample_rate), encoded_rate, n_channels)
             self._file.check()
@@ -78,6 +78,7 @@ class FileWriter(AudioWriter):
             raise self._file.failure("there is not one sample to write")
         self._encode(self._resampler.finish())
         self._encoder.finish()
+        write_tags(self._file, self._metadata)
         self._file.close()
 
     def commit(self) -> None:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from typer import BadParameter, Exit
+from typer import BadParameter
 
-from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel
-from spleeter.catalogue.songs import Failure, Song, check_song, find_songs
+from spleeter.audio.reader import cancel_readers
+from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel, unfinished_jobs
+from spleeter.catalogue.songs import Failure, FoundSongs, Song, check_song
 from spleeter.cli.console import print_on_terminal, usage_errors
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.progress_bars import BatchBars, fetch_model
 from spleeter.cli.separation_options import SeparationOptions
-from spleeter.cli.streams import STDIN, open_stdin, open_stdout, print_written
+from spleeter.cli.streams import STDIN, open_stdin, open_stdout, print_written, quiet_if_unread
 from spleeter.errors import DecodeError, OutputError
 from spleeter.pipeline.options import Input, Output
 from spleeter.utils.logging import log_failure, logger
@@ -29,16 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
-_FEW_KINDS = 5
-"""Kinds of files without audio that are listed; the others are summed."""
-
 
 @dataclass(frozen=True)
 class Batch:
     """What one command separates.
 
     Attributes:
-        inputs: songs and folders of songs; `STDIN` stands for standard input.
+        found: its songs, of which `STDIN` is standard input, and inputs that are none.
         folder: of the outputs; None writes the only output of the only song to standard output.
         offset: where to start in each song, in seconds.
         duration: how much to separate of each at most, in seconds; None takes the whole song.
@@ -46,11 +44,11 @@ class Batch:
         output: what is written, and how.
         options: model, quality and device.
         adapter: reads and writes the files.
-        skip_existing: whether songs whose outputs all exist are skipped.
+        skip_existing: whether songs whose outputs are all there, and complete, are skipped.
         n_parallel: songs at the same time; None leaves it to the device.
     """
 
-    inputs: Sequence[Path]
+    found: FoundSongs
     folder: Path | None
     offset: float
     duration: float | None
@@ -63,14 +61,15 @@ class Batch:
 
     def run(self) -> list[Failure]:
         """Separate the songs; returns the inputs that failed. Exits with code 2 where nothing can be begun."""
-        songs, missing = self._find()
+        songs, failures = self.found.songs, self.found.failures
         with usage_errors():
             configuration = self.options.configure()
             planned = self._plan(songs, configuration.instrument_list)
-            opened = {STDIN: open_stdin()} if STDIN in self.inputs else {}
-        todo = [job for job in planned if not (self.skip_existing and self.folder is not None and job.is_done)]
-        readable, failures = self._without_unreadable(todo, opened)
-        failures = [*missing, *failures]
+            opened = {STDIN: open_stdin()} if any(song.path == STDIN for song in songs) else {}
+        skips = self.skip_existing and self.folder is not None
+        todo = unfinished_jobs(planned, self.offset, self.duration) if skips else planned
+        readable, unreadable = self._without_unreadable(todo, opened)
+        failures = [*failures, *unreadable]
         if readable:
             print_on_terminal(f"{_count(len(todo), 'song')} into {display_name(self.folder or 'standard output')}")
             with usage_errors():
@@ -79,30 +78,18 @@ class Batch:
             separator.load()
             print_on_terminal(f"{self.options.model} on {separator.device}")
             failures += self._separate(readable, opened, separator)
-        self._report(failures, len(planned) + len(missing), len(planned) - len(todo))
+        self._report(failures, len(planned) + len(self.found.failures), len(planned) - len(todo))
         return failures
-
-    def _find(self) -> tuple[list[Song], list[Failure]]:
-        """The songs that the inputs stand for, and what is wrong with the others, which is logged."""
-        found = find_songs([path for path in self.inputs if path != STDIN], self.folder or Path())
-        songs = [*([Song(STDIN, is_named=True)] if STDIN in self.inputs else []), *found.songs]
-        if found.left_out:
-            logger.info("%s", _left_out(found.left_out))
-        for failure in found.failures:
-            logger.error(failure.reason)
-        if not songs:
-            raise Exit(2)
-        return songs, found.failures
 
     def _plan(self, songs: Sequence[Song], instruments: tuple[str, ...]) -> list[Job]:
         """A job for each song. Raises OutputError, BadParameter if the outputs cannot be written where they shall."""
         if self.folder is None:
             names = self.output.select(instruments).names
             if len(songs) > 1 or len(names) > 1 or self.output.plot:
+                outputs = [*names, *(["a plot"] if self.output.plot else [])]
+                given = f"{', '.join(outputs)} of {_count(len(songs), 'song')}"
                 raise BadParameter(
-                    f"- takes one output of one song, and there are {_count(len(songs), 'song')} with "
-                    f"{', '.join(names)}{' and a plot' if self.output.plot else ''}: choose with --stems",
-                    param_hint="--output",
+                    f"- takes one output of one song, not {given}; choose with --stems", param_hint="-o"
                 )
             open_stdout()  # raises if it is a terminal
             return [Job(song.path, {name: Path("-") for name in names}) for song in songs]
@@ -129,15 +116,18 @@ class Batch:
 
     def _separate(self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO], separator: Separator) -> list[Failure]:
         interruption = Interruption(
-            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files"
+            lambda: f"{bars.n_finished} of {_count(len(jobs), 'song')} finished, the rest left no files",
+            cancel=cancel_readers,
         )
         bars = BatchBars(len(jobs), interruption.check)
 
         def separate_one(job: Job) -> None:
-            with bars.song(display_name(job.song.name)) as progress:
+            targets = job.outputs if self.folder is not None else dict.fromkeys(job.outputs, open_stdout())
+            song = opened.get(job.song, job.song)
+            with quiet_if_unread(), bars.song(display_name(job.song.name)) as progress:
                 separator.separate_to_file(
-                    opened.get(job.song, job.song),
-                    job.outputs if self.folder is not None else dict.fromkeys(job.outputs, open_stdout()),
+                    song,
+                    targets,
                     self.adapter,
                     self.offset,
                     self.duration,
@@ -176,15 +166,6 @@ def _check_folder(folder: Path) -> None:
         f"cannot write into the output folder {display_name(folder)}: {display_name(existing)}: {what}; "
         "choose another one with --output"
     )
-
-
-def _left_out(kinds: Mapping[str, int]) -> str:
-    """A line about the files that were left out: "3 files without audio left out: 2 .jpg, 1 .txt"."""
-    listed = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    parts = [f"{number} {display_name(kind) if kind else 'without extension'}" for kind, number in listed]
-    if len(parts) > _FEW_KINDS:
-        parts[_FEW_KINDS:] = [f"{sum(number for _, number in listed[_FEW_KINDS:])} of other kinds"]
-    return f"{_count(sum(kinds.values()), 'file')} without audio left out: {', '.join(parts)}"
 
 
 def _count(number: int, noun: str) -> str:

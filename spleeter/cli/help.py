@@ -37,6 +37,14 @@ def one_spelling(name: str) -> str:
 class GroupedCommand(TyperCommand):
     """A command whose help has a section for each topic (`rich_help_panel`), in the order of its parameters."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if nearest := getattr(error, "possibilities", None):  # of an unknown option, the nearest first
+                ctx.fail(f"{getattr(error, 'message', error)}; did you mean {nearest[0]}?")
+            raise
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str | None, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):

@@ -7,7 +7,6 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -78,6 +77,8 @@ def _installation() -> _Entries:
 
 
 def _dependencies() -> _Entries:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in DEPENDENCIES:
         try:
             yield name, version(name)

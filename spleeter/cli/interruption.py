@@ -25,10 +25,11 @@ class Interruption:
 
     Args:
         outcome: returns what is logged after "interrupted; ": what has become of the work, once it is cleaned up.
+        cancel: called at the signal, to end what could wait for ever.
     """
 
-    def __init__(self, outcome: Callable[[], str]) -> None:
-        self._outcome = outcome
+    def __init__(self, outcome: Callable[[], str], cancel: Callable[[], None] = lambda: None) -> None:
+        self._outcome, self._cancel = outcome, cancel
         self._received: int | None = None
         self._was_cut_short = False
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -65,6 +66,7 @@ class Interruption:
         self._restore()
         if number == signal.SIGINT and self._usual.get(number) is signal.default_int_handler:
             signal.signal(number, self._cut_short)
+        self._cancel()
 
     def _cut_short(self, number: int, frame: FrameType | None) -> NoReturn:
         self._was_cut_short = True

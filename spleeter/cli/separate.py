@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from typer import Argument, BadParameter, Exit, Option
 
+from spleeter.catalogue.songs import FoundSongs, Song, find_songs
 from spleeter.cli.console import configure_messages, usage_errors
 from spleeter.cli.help import INPUT, MACHINE, ORIGINAL, OUTPUT, SOUND
 from spleeter.cli.options import DEFAULT_ADAPTER, ModelCodeOption, ThreadsOption, VerboseOption
@@ -27,7 +28,7 @@ from spleeter.cli.separation_options import (
 from spleeter.cli.streams import STDIN, original_lines
 from spleeter.cli.values import parse_codec_name, parse_mixes, parse_names, parse_seconds
 from spleeter.utils.logging import logger
-from spleeter.utils.names import FILENAME_FORMAT
+from spleeter.utils.names import FILENAME_FORMAT, display_name
 
 __all__ = ["EXAMPLES", "separate"]
 
@@ -40,6 +41,9 @@ Examples:
 
 Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
 """
+
+_FEW_KINDS = 5
+"""Kinds of files without audio that are listed; the others are summed."""
 
 _Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
 
@@ -276,12 +280,14 @@ def separate(
         params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision, threads, model_code
     )
     names = None if stems is None and not karaoke else [*parse_names(stems or ""), *["karaoke"] * karaoke]
-    from spleeter.audio.adapter import AudioAdapter
-    from spleeter.cli.batch import Batch
-    from spleeter.pipeline.options import Input, Output
-    from spleeter.plotting import require_matplotlib
-
+    folder = None if os.fspath(output_path) == "-" else Path(output_path)
     with original_lines():
+        found = _find([STDIN if song == "-" else Path(song) for song in songs], folder)
+        from spleeter.audio.adapter import AudioAdapter
+        from spleeter.cli.batch import Batch
+        from spleeter.pipeline.options import Input, Output
+        from spleeter.plotting import require_matplotlib
+
         with usage_errors():
             output = Output(
                 names,
@@ -302,12 +308,34 @@ def separate(
             audio_adapter = AudioAdapter.get(adapter)
             if plot:
                 require_matplotlib()
-        folder = None if os.fspath(output_path) == "-" else Path(output_path)
-        inputs = [STDIN if song == "-" else Path(song) for song in songs]
-        batch = Batch(inputs, folder, start, length, source, output, options, audio_adapter, skip_existing, jobs)
+        batch = Batch(found, folder, start, length, source, output, options, audio_adapter, skip_existing, jobs)
         failures = batch.run()
     if failures:
         raise Exit(1)
+
+
+def _find(inputs: Sequence[Path], folder: Path | None) -> FoundSongs:
+    """The songs that the inputs stand for. What is wrong with the others is logged; without any song it exits."""
+    found = find_songs([path for path in inputs if path != STDIN], folder or Path())
+    if STDIN in inputs:
+        found.songs.insert(0, Song(STDIN, is_named=True))
+    if found.left_out:
+        logger.info("%s", _left_out(found.left_out))
+    for failure in found.failures:
+        logger.error(failure.reason)
+    if not found.songs:
+        raise Exit(2)
+    return found
+
+
+def _left_out(kinds: Mapping[str, int]) -> str:
+    """A line about the files that were left out: "3 files without audio left out: 2 .jpg, 1 .txt"."""
+    n_files = sum(kinds.values())
+    listed = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    parts = [f"{number} {display_name(kind) if kind else 'without extension'}" for kind, number in listed]
+    if len(parts) > _FEW_KINDS:
+        parts[_FEW_KINDS:] = [f"{sum(number for _, number in listed[_FEW_KINDS:])} of other kinds"]
+    return f"{n_files} file{'s' * (n_files != 1)} without audio left out: {', '.join(parts)}"
 
 
 def _texts(values: _Texts) -> list[str]:

@@ -22,10 +22,21 @@ from spleeter.utils.logging import logger
 from spleeter.utils.names import reason
 from spleeter.utils.temporary import temporary_folder
 
-__all__ = ["STDIN", "accept_any_text", "open_stdin", "open_stdout", "original_lines", "print_written"]
+__all__ = [
+    "STDIN",
+    "accept_any_text",
+    "open_stdin",
+    "open_stdout",
+    "original_lines",
+    "print_written",
+    "quiet_if_unread",
+]
 
 STDIN = Path("/dev/stdin")
 """Stands for standard input among the songs."""
+
+_UNREAD = 141
+"""Exit code of a shell's command that SIGPIPE ends, 128 + 13."""
 
 _ORIGINAL_FORMAT = "%(levelname)s:%(name)s:%(message)s"
 _ANY_TEXT = "spleeter-any-text"
@@ -83,6 +94,17 @@ def open_stdout() -> BinaryIO:
             param_hint="--output",
         )
     return sys.stdout.buffer
+
+
+@contextmanager
+def quiet_if_unread() -> Iterator[None]:
+    """Within this context the command ends without a message where nobody reads standard output any more."""
+    try:
+        yield
+    except SpleeterError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise SystemExit(_UNREAD) from error
+        raise
 
 
 @contextmanager

@@ -44,10 +44,11 @@ from spleeter.data.song_list import ListedSong
 from spleeter.data.tracks import AudioSource
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
+from spleeter.utils.hidden_folder import remove_leftovers
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, reason
 from spleeter.utils.parallel import in_parallel, until_stopped
-from spleeter.utils.whole_file import is_partial, write_whole
+from spleeter.utils.whole_file import write_whole
 
 __all__ = ["CACHE_VERSION", "Cut", "ExcerptCache", "SongExcerpts"]
 
@@ -284,8 +285,7 @@ class ExcerptCache:
     def _remove_all_but(self, keys: Iterable[str]) -> None:
         """Remove what killed processes left, and excerpts of other keys if nobody uses them; nothing else."""
         useful, is_used = set(keys), self._is_used()
-        for path in [path for path in self._folder.iterdir() if is_partial(path)]:
-            path.unlink(missing_ok=True)
+        remove_leftovers(self._folder)
         stale = [path for path in self._folder.iterdir() if _is_excerpts(path) and path.stem not in useful]
         if is_used or not stale:
             return

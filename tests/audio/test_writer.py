@@ -351,13 +351,12 @@ MORE = {"album_artist": "AA", "composer": "C", "disc": "1/2", "lyrics": "la"}
 
 @pytest.mark.parametrize("codec", list(Codec))
 def test_tags_come_back(codec: Codec, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
-    few = codec in (Codec.WAV, Codec.OGG)
     write(tmp_path / "a", [synthetic(5000)], 44100, Encoding(codec), metadata=AudioMetadata({**TAGS, **MORE}))
     with adapter.open(tmp_path / "a") as reader:
-        assert reader.metadata.tags == (TAGS if few else {**TAGS, **MORE})
+        assert reader.metadata.tags == {**TAGS, **MORE}
 
 
-@pytest.mark.parametrize("codec", [Codec.MP3, Codec.M4A, Codec.FLAC, Codec.OPUS])
+@pytest.mark.parametrize("codec", list(Codec))
 @pytest.mark.parametrize("kind", ["png", "mjpeg"])
 def test_covers_come_back_and_the_waveform_with_them(
     codec: Codec, kind: str, tmp_path: Path, adapter: PyAVAudioAdapter
@@ -367,7 +366,7 @@ def test_covers_come_back_and_the_waveform_with_them(
     with adapter.open(tmp_path / "a") as reader:
         assert reader.metadata == AudioMetadata({"title": "t"}, cover)
         decoded = np.concatenate(list(reader.blocks()))
-    assert len(decoded) == len(original)
+    assert 0 <= len(decoded) - len(original) < (WMA_FRAME if codec is Codec.WMA else 1)
     assert lag(decoded, original) == 0
 
 

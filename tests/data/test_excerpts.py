@@ -18,6 +18,7 @@ from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
 from spleeter.data.song_list import ListedSong, read_song_list
 from spleeter.errors import DatasetError
 from tests.data.songs import configuration, write_songs
+from tests.utils.leftovers import leave_hidden_folder
 
 SETTINGS = configuration()
 CUT = Cut(2, 1.0)
@@ -142,7 +143,7 @@ def test_incomplete_files_are_cut_again(tmp_path: Path, songs: list[ListedSong])
     arrays = sorted((tmp_path / "cache").glob("*.npy"))
     arrays[0].write_bytes(arrays[0].read_bytes()[:-1000])
     arrays[1].unlink()
-    (tmp_path / "cache" / ".spleeter-0123456789ab.part").write_bytes(b"half of it")
+    leave_hidden_folder(tmp_path / "cache")
     for expected, made in zip(whole, build(tmp_path, songs), strict=True):
         np.testing.assert_array_equal(made.open(), expected)
     assert not list((tmp_path / "cache").glob("*.part"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spleeter.configuration import Configuration
+from spleeter.errors import CheckpointError
 from spleeter.model import checkpoint
 from spleeter.model.functions import build
 from spleeter.types import PathLike
@@ -51,6 +52,7 @@ def load_network(
         network = build(configuration, trust)
     weights = checkpoint.open_weights(model_dir, configuration)
     targets = network.state_dict()  # these share memory with the network
+    parameters = {name for name, _ in network.named_parameters()}
     weights.require(targets)
     for name, target in targets.items():  # one after the other, so that one at a time is held
         if name not in weights.names:
@@ -59,6 +61,10 @@ def load_network(
         # torch warns about memory that it could write to and must not, so it gets a copy of that.
         value = torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
         target.copy_(value if value.dtype == target.dtype else value.view(target.dtype))
+        values = target if target.element_size() >= 4 else target.float()  # some functions take no type of 8 bits
+        # Of a buffer that a network computes itself, such as an attention mask, an infinity may be meant.
+        if not torch.isfinite(values).all() and (name in parameters or torch.isnan(values).any()):
+            raise CheckpointError(f"{weights.place}: {name} holds NaN or infinite values: get the model again")
     return network.eval()
 
 
