@@ -274,9 +274,7 @@ class Separator(PrivateMembers):
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
-                StemFiles(
-                    adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture
-                ) as files,
+                StemFiles(adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture) as files,
                 closing(
                     prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
                 ) as decoded,

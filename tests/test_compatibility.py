@@ -125,6 +125,17 @@ class TestNamesThatMoved:
             assert type(get_audio_adapter(descriptor)) is FFMPEGProcessAudioAdapter
         assert adapter.get_audio_adapter(None) is AudioAdapter.default()  # type: ignore[arg-type]
 
+    def test_private_functions_that_adapters_call(self) -> None:
+        from spleeter.audio.ffmpeg import _check_ffmpeg_install, _to_ffmpeg_codec
+
+        _check_ffmpeg_install()
+        assert [_to_ffmpeg_codec(codec) for codec in ("mp3", "m4a", "ogg")] == ["mp3", "aac", "libvorbis"]
+
+    def test_the_default_adapter_takes_its_path_by_name(self, song: Path) -> None:
+        adapter: Any = AudioAdapter.default()
+        waveform, rate = adapter.load(path=str(song), sample_rate=22050)
+        assert (len(waveform), rate) == (soundfile.info(song).frames // 2 + 1, 22050)
+
     def test_convertor(self) -> None:
         from spleeter.utils.audio.convertor import to_stereo
 

@@ -54,8 +54,9 @@ def test_a_child_separates_as_the_parent_to_the_last_bit(used: Separator, music:
 def test_a_childs_child_separates(used: Separator, music: Waveform) -> None:
     expected = used.separate(music)
     assert holds_in_a_child(
-        lambda: equal(used.separate(music), expected)
-        and holds_in_a_child(lambda: equal(used.separate(music), expected))
+        lambda: (
+            equal(used.separate(music), expected) and holds_in_a_child(lambda: equal(used.separate(music), expected))
+        )
     )
 
 
