@@ -59,7 +59,7 @@ class PrivateMembers(ABC):
     @abstractmethod
     def separate(self, waveform: np.ndarray) -> dict[str, Waveform]: ...
 
-    @property
+    @cached_property
     def _sample_rate(self) -> int:
         return self.configuration.sample_rate
 

@@ -50,7 +50,7 @@ class PyAVAudioAdapter(AudioAdapter):
 
     def load(
         self,
-        audio_descriptor: AudioDescriptor,
+        path: AudioDescriptor,
         offset: float | None = None,
         duration: float | None = None,
         sample_rate: float | None = None,
@@ -61,7 +61,7 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: as `open`.
         """
-        with FileReader(audio_descriptor, offset, duration, sample_rate, None, self._stream) as reader:
+        with FileReader(path, offset, duration, sample_rate, None, self._stream) as reader:
             waveform = np.concatenate(list(reader.blocks()))
         name = dtype.decode() if isinstance(dtype, bytes) else dtype
         return waveform.astype(np.dtype(name), copy=False), reader.sample_rate
