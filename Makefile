@@ -4,12 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install lint types model unit clean
+# torch for a CPU alone is 0.2 GB, with CUDA 5 GB: the small one, where there is no NVIDIA GPU. pip does without an index
+# that it cannot reach.
+export TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test install lint types model unit newest clean
 
 demo: install
 	$(BIN)/python examples/demo.py demo-output
 
-test: install lint types model unit
+test: install lint types model unit newest
 
 lint: install
 	$(BIN)/ruff check .
@@ -25,14 +30,18 @@ model: install
 unit: install
 	$(BIN)/python -m pytest
 
+# The audio, command and separator tests on newer Pythons, where they are, with the newest releases of the dependencies.
+newest: install
+	.ci/newest
+
 install: $(VENV)/installed
 
 # torch comes first, with pip: a version that is there already is then kept by everything that needs it.
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard spleeter/backends/native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/$(PIP_INSTALL) torch $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(BIN)/$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* demo-output .mypy_cache .pytest_cache .ruff_cache

@@ -62,7 +62,7 @@ def _folder(setting: Setting, n_songs: int, seconds: float) -> Path:
 
 
 def _jobs(folder: Path, destination: Path, names: Mapping[str, Waveform], codec: Codec) -> list[Job]:
-    songs, _ = find_songs([folder], destination)
+    songs = find_songs([folder], destination).songs
     return catalogue.plan_jobs(songs, destination, Output(codec=codec), tuple(names))
 
 

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec
-from spleeter.audio.convertor import StreamResampler, n_resampled, to_mono, to_n_channels
+from spleeter.audio.convertor import StreamResampler, mix_channels, n_resampled, to_mono, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
+from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
-from spleeter.errors import AudioError, OutputError, SpleeterError
+from spleeter.errors import AudioError, ConfigurationError, OutputError, SpleeterError
 from spleeter.model.provider import ModelProvider
 from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, QualityName, configure
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
-from spleeter.pipeline.sink import StemFiles
+from spleeter.pipeline.sink import StemFiles, check_source
 from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
+from spleeter.utils.forks import COMPUTING, SEPARATING, PerProcess
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
 
-__all__ = ["Progress", "Separator", "Stems"]
+__all__ = ["Progress", "STFTBackend", "Separator", "Stems", "create_estimator"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the samples separated so far and how many are expected in all (None if unknown)."""
@@ -44,8 +46,11 @@ _SLICE = 1 << 18
 """Block size, in samples, that a whole waveform is cut into."""
 
 
-class Separator:
+class Separator(PrivateMembers):
     """Separates music into stems with one model, which is loaded at its first use and kept.
+
+    It may be used from several threads, and in forked processes (but for one that a GPU was used in before). Pickled,
+    it is what it was made of; the model is loaded anew.
 
     Args:
         params_descriptor: "spleeter:NAME", a JSON file, a folder with a trained model, or a `Configuration`.
@@ -60,11 +65,15 @@ class Separator:
         exact: give the original's samples, its configuration as it is; without `quality`, `bandwidth` and any other
             `precision`. With the Wiener filter, the original's for songs up to 48 s: in longer ones it filters the
             whole, which this package does in blocks.
+        threads: CPU threads that compute, at most; None is one for each core that this process may use.
+        trust: modules of your own whose code may build the network, dotted names or paths of Python files: a
+            configuration that names any other runs nothing.
 
     Raises:
         ConfigurationError, DeviceError: at once; a model that cannot be had raises ModelError at its first use.
     """
 
+    @ignore_stft_backend
     def __init__(
         self,
         params_descriptor: str | Path | Configuration,
@@ -76,18 +85,38 @@ class Separator:
         quality: QualityName | Quality | None = None,
         bandwidth: Bandwidth | None = None,
         exact: bool = False,
+        threads: int | None = None,
+        trust: PathLike | Sequence[PathLike] = (),
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigurationError(f"threads {threads} is out of range: choose a whole number from 1")
         self.configuration, self.quality = configure(
             params_descriptor, quality=quality, bandwidth=bandwidth, precision=precision, mwf=MWF, exact=exact
         )
         check_precision(precision)
-        self.precision = precision
-        self.device = open_device(device)
-        self._exact = exact
-        self._pool = ThreadPoolExecutor(thread_name_prefix="spleeter-save") if multiprocess else None
-        self._tasks: list[Future[None]] = []
+        self.precision, self.threads = precision, threads
+        self._exact, self._multiprocess, self._trust = exact, multiprocess, trust
+        self._open(device)
+
+    def _open(self, device: str) -> None:
+        self.device, self._device_name = open_device(device), device
+        self._saves: PerProcess[list[Future[None]]] = PerProcess(list)
         self._loaded: Pipeline | None = None
-        self._loading = Lock()
+        self._loading = PerProcess(Lock)
+
+    def __getstate__(self) -> dict[str, Any]:
+        opened = "device", "_saves", "_loaded", "_loading"
+        return {name: value for name, value in vars(self).items() if name not in opened}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open(self._device_name)
+
+    def __repr__(self) -> str:
+        model = Path(self.configuration.model_dir).name
+        stems = ", ".join(self.instruments)
+        quality = "exact" if self._exact else self.quality
+        return f"<Separator {model!r} ({stems}) on {self.device}, {quality}>"
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -99,6 +128,11 @@ class Separator:
         """The sample rate of waveforms in and out, in hertz."""
         return self.configuration.sample_rate
 
+    @property
+    def exact(self) -> bool:
+        """Whether the stems are the original's samples."""
+        return self._exact
+
     def load(self) -> None:
         """Load the model now (downloading it if need be) instead of at the first separation.
 
@@ -108,13 +142,17 @@ class Separator:
         self._pipeline()
 
     def _pipeline(self) -> Pipeline:
-        with self._loading:
+        with self._loading.get():
             if self._loaded is None:
-                folder = Path(ModelProvider.default().get(self.configuration.model_dir))
-                backend = open_backend(Model(folder, self.configuration), self.device, self.precision)
+                folder = Path(ModelProvider.default().get(self._params["model_dir"]))
+                with COMPUTING:
+                    model = Model(folder, self.configuration, self._trust)
+                    backend = open_backend(model, self.device, self.precision)
                 keys, quality = self.configuration, self.quality
                 tiling = Tiling.of(keys.T, quality.overlap, quality.shifts, keys.size_multiple)
-                self._loaded = Pipeline(self.configuration, backend, self.quality.mwf, tiling, self._exact)
+                self._loaded = Pipeline(
+                    self.configuration, backend, self.quality.mwf, tiling, self._exact, self.threads
+                )
                 logger.debug("model %s loaded on %s", folder, self.device)
             return self._loaded
 
@@ -129,22 +167,22 @@ class Separator:
 
         Args:
             waveform: float (samples, channels) at this model's sample rate, full scale ±1. Mono is taken as two
-                equal channels; of more than two, the first two are taken.
+                equal channels; of more than two, the first two are taken; for a model of one, two are averaged.
             audio_descriptor: not used; kept for callers of the original.
-            progress: called after each block.
+            progress: called after each block, of at most a second; an exception that it raises ends the separation.
 
         Returns:
             Instrument -> float32 (samples, channels), as long as the input.
 
         Raises:
-            AudioError: if the array is no such waveform.
+            AudioError: if the array is no such waveform, or so far beyond full scale that the arithmetic overflows.
             ModelError: if the model cannot be had.
         """
         checked = self._checked(waveform)
         slices = (checked[first : first + _SLICE] for first in range(0, len(checked), _SLICE))
         stems = {name: np.empty(checked.shape, np.float32) for name in self.instruments}
         done = 0
-        with closing(prefetch(self._pipeline().separate(slices), depth=1)) as blocks:
+        with SEPARATING, closing(prefetch(self._pipeline().separate(slices), depth=1)) as blocks:
             for block in blocks:
                 span = slice(done, done + len(block.mixture))
                 for name, samples in self._named(block).items():
@@ -203,7 +241,7 @@ class Separator:
             synchronous: kept for callers of the original; the files are there when this returns.
             output: what is written, and how; None writes every stem.
             source: which of the song's audio streams is read, and whether from the container's time zero.
-            progress: called after each block.
+            progress: as for `separate`.
 
         Returns:
             Output name -> path or file object. All the files, the plot too, appear at the end; on any error there are
@@ -220,30 +258,35 @@ class Separator:
         if isinstance(destination, Mapping):
             output = output.at(destination.values())
         targets = self._targets(audio_descriptor, destination, output)
+        check_source(audio_descriptor, targets)
         collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
         pipeline = self._pipeline()
         n_channels = self.configuration.n_channels
+        # The original takes the first two of more channels. Readers mix down to one or two, and cut to three.
+        n_read = max(3, n_channels) if self._exact else n_channels
         choice: dict[str, Any] = asdict(source) if source and source != Input() else {}  # older adapters know of none
-        with adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_channels, **choice) as reader:
+        with (
+            SEPARATING,
+            adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_read, **choice) as reader,
+        ):
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
-            if output.mono:
-                n_channels = 1
-            output = output.following(reader, rate, n_channels)
+            n_written = 1 if output.mono else n_channels
+            output = output.following(reader, rate, n_written)
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}
             with (
-                StemFiles(
-                    adapter, audio_targets, rate, n_channels, output, reader.metadata, sums_to_mixture
-                ) as files,
-                closing(prefetch(reader.blocks())) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1)) as separated,
+                StemFiles(adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture) as files,
+                closing(
+                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
+                ) as decoded,
+                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
             ):
                 outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
                 if output.mono:
                     outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
                 if rate != self.sample_rate:
-                    outputs = self._resample(outputs, selection.names, n_channels, rate, reader)
+                    outputs = self._resample(outputs, selection.names, n_written, rate, reader)
                 for block in outputs:
                     files.write(block)
                 if collector is not None:
@@ -316,7 +359,8 @@ class Separator:
         Args:
             sources: output name -> float (samples, channels).
             audio_descriptor: the song's path, which {filename} and {foldername} are taken from.
-            synchronous: False returns at once if this separator has worker threads; `join` then waits.
+            synchronous: False returns at once if this separator has worker threads; `join` then waits. Without `join`
+                too, the program ends only when the files are there; an error is logged.
 
         The others are as for `separate_to_file`.
 
@@ -325,17 +369,28 @@ class Separator:
         """
         output = _original_output(codec, bitrate, filename_format)
         paths = output_paths(audio_descriptor, destination, sources, output.encoding.codec, filename_format)
+        check_source(audio_descriptor, paths)
         adapter = audio_adapter or AudioAdapter.default()
-        if self._pool is None or synchronous:
+        if not self._multiprocess or synchronous:
             self._save(sources, paths, adapter, output)
-        else:
-            self._tasks.append(self._pool.submit(self._save, sources, paths, adapter, output))
+            return
+        saved: Future[None] = Future()
+        self._saves.get().append(saved)
+
+        def save() -> None:
+            try:
+                saved.set_result(self._save(sources, paths, adapter, output))
+            except BaseException as error:  # whatever it is, `join` is to raise it
+                logger.error("%s", error)
+                saved.set_exception(error)
+
+        Thread(target=save, name="spleeter-save").start()  # no daemon: the program ends when it has
 
     def _save(
         self, sources: Mapping[str, np.ndarray], paths: dict[str, Path], adapter: AudioAdapter, output: Output
     ) -> None:
         n_channels = next((source.shape[1] for source in sources.values()), self.configuration.n_channels)
-        with StemFiles(adapter, paths, self.sample_rate, n_channels, output) as files:
+        with SEPARATING, StemFiles(adapter, paths, self.sample_rate, n_channels, output) as files:
             files.write({name: np.asarray(source, np.float32) for name, source in sources.items()})
 
     def join(self, timeout: float | None = 200) -> None:
@@ -347,10 +402,11 @@ class Separator:
         Raises:
             SpleeterError: if one could not be written, or takes longer.
         """
-        while self._tasks:
-            if not wait([self._tasks[0]], timeout).done:
+        saves = self._saves.get()
+        while saves:
+            if not wait([saves[0]], timeout).done:
                 raise SpleeterError(f"files are still being written after {timeout} seconds; join again")
-            self._tasks.pop(0).result()
+            saves.pop(0).result()
 
     def _checked(self, waveform: np.ndarray) -> Waveform:
         """Check an array from outside, and give it the model's channels."""
@@ -365,7 +421,10 @@ class Separator:
             raise AudioError(f"a waveform has the axes (samples, channels); shape {array.shape} looks transposed")
         if not np.isfinite(array).all():
             raise AudioError("the waveform holds NaN or infinite samples; replace them first")
-        return to_n_channels(array.astype(np.float32, copy=False), self.configuration.n_channels)
+        waveform, n_channels = array.astype(np.float32, copy=False), self.configuration.n_channels
+        if n_channels == 1 and waveform.shape[1] == 2 and not self._exact:
+            return mix_channels(waveform, np.full((1, 2), 0.5, np.float32))  # as a file is
+        return to_n_channels(waveform, n_channels)
 
 
 def _one_output(output: Output | None, codec: Codec | str, bitrate: str | int | None, filename_format: str) -> Output:
@@ -387,3 +446,6 @@ def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
     """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
     missing = max(0, n_samples - len(waveform))
     return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])
+
+
+(create_estimator,) = retired(__name__, "create_estimator", instead="use Separator")

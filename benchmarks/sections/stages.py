@@ -26,9 +26,9 @@ from spleeter.dsp.namespace import array_namespace
 from spleeter.dsp.stft import chunk_length, inverse_stft, magnitudes, stft
 from spleeter.dsp.wiener import second_moments, soft_masks, spatial_model, wiener_filter
 from spleeter.model.functions import build
-from spleeter.pipeline.workers import ThreadMap
 from spleeter.types import Array, Waveform
 from spleeter.utils.allocator import keep_freed_memory
+from spleeter.utils.threads import ThreadMap
 
 _SECONDS, _QUICK_SECONDS = 60, 12
 _BLOCK = 1 << 16

@@ -4,5 +4,6 @@ Reading: files -> demuxer -> decoder -> blocks -> reader. Writing: writer -> enc
 """
 
 from spleeter.audio.codec import Codec, Encoding
+from spleeter.compatibility import STFTBackend
 
-__all__ = ["Codec", "Encoding"]
+__all__ = ["Codec", "Encoding", "STFTBackend"]

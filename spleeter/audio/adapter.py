@@ -18,7 +18,15 @@ from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
 from spleeter.utils.names import display_name, reason, short
 
-__all__ = ["AudioAdapter", "AudioMetadata", "AudioReader", "AudioWriter", "Tag"]
+__all__ = [
+    "AudioAdapter",
+    "AudioMetadata",
+    "AudioReader",
+    "AudioWriter",
+    "Tag",
+    "get_audio_adapter",
+    "get_default_audio_adapter",
+]
 
 Tag: TypeAlias = str | tuple[str, ...]
 """The value of a tag, or its several values."""
@@ -73,6 +81,9 @@ class AudioReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the file. May be called twice."""
+
+    def cancel(self) -> None:  # noqa: B027 - a reader that never waits long has nothing to do
+        """Have no more blocks read, and let go a thread that waits for one. May be called from any thread."""
 
     def __enter__(self) -> Self:
         return self
@@ -131,11 +142,17 @@ class AudioWriter(ABC):
 class AudioAdapter(ABC):
     """Reads and writes audio. Subclass it with `load` and `save` to read from, or write to, other places.
 
-    `open` and `create`, which work block by block, use `load` and `save` unless overridden. Where several songs are
+    `open` and `create`, which work block by block, use `load` and `save` unless overridden: a subclass of any adapter
+    that overrides `load` alone is read from through it. Both are given paths as text. Where several songs are
     separated at the same time, one adapter is used from several threads.
     """
 
     _DEFAULT: ClassVar[AudioAdapter | None] = None
+
+    def __init_subclass__(cls) -> None:
+        for whole, by_block in (("load", "open"), ("save", "create")):
+            if whole in vars(cls) and by_block not in vars(cls):
+                setattr(cls, by_block, vars(AudioAdapter)[by_block])
 
     @abstractmethod
     def load(
@@ -265,6 +282,10 @@ class AudioAdapter(ABC):
         if not (isinstance(adapter_class, type) and issubclass(adapter_class, AudioAdapter)):
             raise SpleeterError(f"{descriptor} is not a subclass of spleeter.audio.adapter.AudioAdapter")
         return adapter_class()
+
+
+get_default_audio_adapter, get_audio_adapter = AudioAdapter.default, AudioAdapter.get
+"""Their names in the original 1.x."""
 
 
 class _WholeReader(AudioReader):

@@ -1,13 +1,14 @@
 """The file objects that FFmpeg and libsndfile read and write through: over a path or over a caller's file object.
 
 Both libraries call `read`, `write` and `seek` out of C code, where an exception would be printed or lost. So none is
-raised there: the first one is kept, for `check` to raise.
+raised there, Ctrl-C included: the first one is kept, for `check` to raise.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import select
 import stat
@@ -20,6 +21,7 @@ import av
 from spleeter.errors import DecodeError, EncodeError
 from spleeter.types import FileSource, FileTarget, PathLike, ReadableFile, WritableFile
 from spleeter.utils.names import display_name, reason, short
+from spleeter.utils.temporary import temporary_folder
 from spleeter.utils.whole_file import WholeFile
 
 __all__ = ["AV_ERRORS", "InputFile", "OutputFile", "file_label", "is_path"]
@@ -55,7 +57,7 @@ class InputFile:
 
     def __init__(self, source: FileSource) -> None:
         self.label = file_label(source)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """The first thing that went wrong with reading."""
         self._is_own = is_path(source)
         self._file: Any = source  # a caller's object may have less than a BinaryIO
@@ -72,35 +74,61 @@ class InputFile:
             raise self.failure(reason(error)) from error
         self._is_seekable, self.start = _position(self._file)
         """`start` is the byte of a caller's object that counts as the first."""
+        self._begin, self._end = self.start, math.inf
+
+    def narrow(self, begin: int, end: float = math.inf) -> None:
+        """Take a range of bytes, counted from `start`, for the whole of a seekable file, and go to its beginning."""
+        self._begin, self._end = self.start + begin, self.start + end
+        self.seek(0)
 
     def read(self, size: int) -> bytes:
         """Read `size` bytes (bytes), fewer at the end only; none after an error."""
         try:
+            if self.error is not None:
+                return b""
+            if self._end < math.inf:
+                size = max(0, min(size, int(self._end) - self._file.tell()))
             return _read_fully(self._file, size)
-        except Exception as error:  # whatever a caller's object raises
-            self.error = self.error or error
+        except BaseException as error:  # whatever a caller's object raises
+            self._keep(error)
             return b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Seek as file objects do, counted from where the file began; returns a negative errno where it fails."""
-        start = self.start if whence == os.SEEK_SET else 0
         try:
-            position = self._file.seek(start + offset, whence)
+            if whence == os.SEEK_END and self._end < math.inf:
+                offset, whence = int(self._end) + offset, os.SEEK_SET
+            elif whence == os.SEEK_SET:
+                offset += self._begin
+            position = self._file.seek(offset, whence)
             position = self._file.tell() if position is None else position
-            return int(position) - self.start
+            return int(position) - self._begin
         except Exception as error:  # damaged files send FFmpeg to impossible places
             return -(getattr(error, "errno", None) or errno.EINVAL)
+        except BaseException as error:
+            self._keep(error)
+            return -errno.EINTR
 
     def tell(self) -> int:
-        return int(self._file.tell()) - self.start
+        return int(self._file.tell()) - self._begin
 
     def seekable(self) -> bool:
         return self._is_seekable
 
+    def _keep(self, error: BaseException) -> None:
+        """Keep the first error, but one that ends the program before all others."""
+        if self.error is None or not isinstance(error, Exception):
+            self.error = error
+
     def check(self) -> None:
-        """Raise DecodeError if anything went wrong with reading so far."""
+        """Raise DecodeError if anything went wrong with reading so far; what ends the program, as it is."""
         if self.error is not None:
             raise self.failure(reason(self.error)) from self.error
+
+    def check_exit(self) -> None:
+        """Raise what ends the program, such as KeyboardInterrupt, if it came while reading."""
+        if self.error is not None and not isinstance(self.error, Exception):
+            raise self.error
 
     def close(self) -> None:
         """Close the file if it was opened here."""
@@ -108,7 +136,8 @@ class InputFile:
             self._file.close()
 
     def failure(self, what: str) -> DecodeError:
-        """The error that says what is wrong with this file."""
+        """The error that says what is wrong with this file; raises what ends the program, if that came."""
+        self.check_exit()
         return DecodeError(f"cannot read {self.label}: {what}")
 
 
@@ -125,7 +154,7 @@ class OutputFile:
 
     def __init__(self, target: FileTarget) -> None:
         self.label = file_label(target)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._file: _Collector
         try:
             self._file = WholeFile(target) if is_path(target) else _ObjectFile(cast("WritableFile", target))
@@ -143,29 +172,34 @@ class OutputFile:
         """Do nothing: `close` writes out what is buffered."""
 
     def write(self, data: bytes) -> int:
-        if self._error is None:
-            try:
+        try:
+            if self._error is None:
                 self._file.write(data)
-            except (OSError, ValueError) as error:
-                self._error = error
+        except BaseException as error:
+            self._keep(error)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except (OSError, ValueError) as error:
-            self._error = self._error or error
+        except BaseException as error:
+            self._keep(error)
             return 0
 
     def tell(self) -> int:
         try:
             return self._file.tell()
-        except (OSError, ValueError) as error:
-            self._error = self._error or error
+        except BaseException as error:
+            self._keep(error)
             return 0
 
+    def _keep(self, error: BaseException) -> None:
+        """Keep the first error, but one that ends the program before all others."""
+        if self._error is None or not isinstance(error, Exception):
+            self._error = error
+
     def check(self) -> None:
-        """Raise EncodeError if anything went wrong with writing so far."""
+        """Raise EncodeError if anything went wrong with writing so far; what ends the program, as it is."""
         if self._error is not None:
             raise self.failure(reason(self._error)) from self._error
 
@@ -174,7 +208,7 @@ class OutputFile:
         try:
             self._file.close()
         except OSError as error:
-            self._error = self._error or error
+            self._keep(error)
         self.check()
 
     def commit(self) -> None:
@@ -189,7 +223,9 @@ class OutputFile:
         self._file.discard()
 
     def failure(self, what: str) -> EncodeError:
-        """The error that says what is wrong with this file."""
+        """The error that says what is wrong with this file; raises what ends the program, if that came."""
+        if self._error is not None and not isinstance(self._error, Exception):
+            raise self._error
         return EncodeError(f"cannot write {self.label}: {what}")
 
 
@@ -216,7 +252,7 @@ class _ObjectFile:
     def __init__(self, target: WritableFile) -> None:
         _check_object(target, "writable", "write")
         self._target = target
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._file = tempfile.TemporaryFile(dir=temporary_folder())  # noqa: SIM115 - lives as long as this object
 
     def read(self, size: int = -1) -> bytes:
         return self._file.read(size)

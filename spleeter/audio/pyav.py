@@ -9,10 +9,9 @@ from spleeter.audio.codec import Codec, Encoding, codec_of, parse_codec
 from spleeter.audio.files import file_label
 from spleeter.audio.reader import FileReader
 from spleeter.audio.writer import FileWriter
-from spleeter.errors import DecodeError, EncodeError
+from spleeter.errors import EncodeError
 from spleeter.types import AudioDescriptor, FileTarget, Signal
 from spleeter.utils.logging import logger
-from spleeter.utils.numbers import number
 
 __all__ = ["PyAVAudioAdapter"]
 
@@ -50,7 +49,7 @@ class PyAVAudioAdapter(AudioAdapter):
 
     def load(
         self,
-        audio_descriptor: AudioDescriptor,
+        path: AudioDescriptor,
         offset: float | None = None,
         duration: float | None = None,
         sample_rate: float | None = None,
@@ -61,7 +60,7 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: as `open`.
         """
-        with self.open(audio_descriptor, offset, duration, sample_rate) as reader:
+        with FileReader(path, offset, duration, sample_rate, None, self._stream) as reader:
             waveform = np.concatenate(list(reader.blocks()))
         name = dtype.decode() if isinstance(dtype, bytes) else dtype
         return waveform.astype(np.dtype(name), copy=False), reader.sample_rate
@@ -83,12 +82,8 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: if it cannot be read, holds no audio, or ends before `offset`.
         """
-        numbers = {"offset": offset, "duration": duration, "sample rate": sample_rate}
-        excerpt = (
-            None if value is None else number(value, what, error=DecodeError) for what, value in numbers.items()
-        )
         stream = self._stream if stream is None else stream
-        return FileReader(audio_descriptor, *excerpt, n_channels, stream, keep_start)
+        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, stream, keep_start)
 
     def save(
         self,
@@ -112,7 +107,7 @@ class PyAVAudioAdapter(AudioAdapter):
             )
         encoding = Encoding(codec_of(path) if codec is None else parse_codec(codec), bitrate)
         slices = (data[begin : begin + _SLICE] for begin in range(0, len(data), _SLICE))
-        writer = self.create(path, sample_rate, data.shape[1], encoding)
+        writer = FileWriter(path, sample_rate, data.shape[1], encoding, None)
         writer.write_all(part.astype(np.float32, copy=False) for part in slices)
         if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
             logger.warning("%s: %d samples beyond full scale", file_label(path), n_beyond)

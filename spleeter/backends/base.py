@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from spleeter.configuration import Configuration
 from spleeter.errors import DeviceError
-from spleeter.types import Array
+from spleeter.types import Array, PathLike
 
 __all__ = [
     "PRECISIONS",
@@ -60,10 +60,15 @@ requires is installed."""
 
 @dataclass(frozen=True)
 class Model:
-    """What a backend loads: a folder with weights, and the configuration of their network."""
+    """What a backend loads: a folder with weights, and the configuration of their network.
+
+    Attributes:
+        trust: modules of the user's own that may build the network, as for `spleeter.model.functions.find_builder`.
+    """
 
     folder: Path
     configuration: Configuration
+    trust: PathLike | Sequence[PathLike] = ()
 
 
 @dataclass(frozen=True)

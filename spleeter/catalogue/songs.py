@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from spleeter.audio.codec import AUDIO_EXTENSIONS
+from spleeter.errors import DecodeError
 from spleeter.utils.names import display_name
 
-__all__ = ["Failure", "Song", "find_songs"]
+__all__ = ["Failure", "FoundSongs", "Song", "check_song", "find_songs", "holds_audio"]
+
+_SURELY_AUDIO = AUDIO_EXTENSIONS - {".ts"}  # which is TypeScript's too
+"""Extensions of the files that are not looked into."""
+
+_HEAD = 512
+"""Bytes at the start of a file that tell the commonest kinds without audio from the others."""
+
+_OTHER_KINDS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"%PDF", b"PK\x03\x04", b"\x7fELF", b"SQLite format 3")
+"""How JPEG, PNG, GIF, PDF, zip files, programs and databases begin: FFmpeg takes longer to find no audio in them."""
 
 
 @dataclass(frozen=True)
@@ -29,42 +42,53 @@ class Failure:
     reason: str
 
 
-def find_songs(inputs: Iterable[Path], destination: Path) -> tuple[list[Song], list[Failure]]:
+@dataclass
+class FoundSongs:
+    """What a list of files and folders stands for.
+
+    Attributes:
+        songs: in the order of the inputs, and sorted by path inside a folder.
+        failures: inputs and folders that do not exist, cannot be read or hold no songs.
+        left_out: extension, in lower case -> how many files of the folders have it and hold no audio.
+    """
+
+    songs: list[Song] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    left_out: Mapping[str, int] = field(default_factory=Counter)
+
+
+def find_songs(inputs: Iterable[Path], destination: Path) -> FoundSongs:
     """List the songs that are given by name, and those below the folders that are given, each once.
 
     Args:
-        inputs: files, taken whatever their extension, and folders, whose audio files are taken. Hidden files and
-            folders are left out.
+        inputs: files, taken whatever they hold, and folders, whose files with audio are taken. Hidden files and
+            folders, pipes and devices are left out.
         destination: folder of the outputs; where it lies inside a folder of the inputs it is left out, as it holds
             stems.
-
-    Returns:
-        The songs, in the order of the inputs and sorted by path inside a folder; and the inputs and folders that
-        do not exist, cannot be read or hold no songs.
     """
     songs: dict[str, Song] = {}
     failures: list[Failure] = []
+    left_out: Counter[str] = Counter()
     for path in inputs:
         try:
-            found = _songs_at(path, destination, failures)
-        except OSError as error:
+            if path.is_dir():
+                walked = sorted(_walk(path, destination, failures))
+                found = [Song(file, is_named=False) for file in walked if _is_song(file, failures, left_out)]
+            else:
+                path.stat()  # raises OSError if it does not exist
+                found = [Song(path, is_named=True)]
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
             failures.append(_failure(path, error))
             continue
         if not found:
             failures.append(Failure(path, f"{display_name(path)}: no audio files in this folder"))
         for song in found:
             songs.setdefault(os.path.realpath(song.path), song)
-    return list(songs.values()), failures
-
-
-def _songs_at(path: Path, destination: Path, failures: list[Failure]) -> list[Song]:
-    if path.is_dir():
-        return [Song(found, is_named=False) for found in sorted(_walk(path, destination, failures))]
-    path.stat()  # raises OSError if it does not exist
-    return [Song(path, is_named=True)]
+    return FoundSongs(list(songs.values()), failures, left_out)
 
 
 def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[Path]:
+    """The files below a folder that are not hidden."""
     excluded = os.path.realpath(destination)
     for root, folders, files in os.walk(
         folder, onerror=lambda error: failures.append(_failure(Path(error.filename), error))
@@ -72,10 +96,68 @@ def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[
         folders[:] = [
             name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) != excluded
         ]
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_EXTENSIONS:  # noqa: PTH122
-                yield Path(root, name)
+        yield from (Path(root, name) for name in files if not name.startswith("."))
 
 
-def _failure(path: Path, error: OSError) -> Failure:
-    return Failure(path, f"{display_name(path)}: {error.strerror}")
+def _is_song(file: Path, failures: list[Failure], left_out: Counter[str]) -> bool:
+    """Whether a file of a folder is a song: by its extension, else by looking; the others are counted."""
+    extension = file.suffix.lower()
+    try:
+        if stat.S_ISREG(file.stat().st_mode) and (extension in _SURELY_AUDIO or holds_audio(file)):
+            return True
+    except OSError as error:
+        if extension in _SURELY_AUDIO:
+            failures.append(_failure(file, error))
+            return False
+    left_out[extension] += 1
+    return False
+
+
+def holds_audio(file: Path) -> bool:
+    """Whether FFmpeg finds audio in a regular file; reads no more than its beginning. Raises OSError."""
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD)
+    if not head or head.startswith(_OTHER_KINDS) or _is_text(head):
+        return False
+    from spleeter.audio.demuxer import Demuxer  # loads FFmpeg
+
+    try:
+        Demuxer(file).close()
+    except DecodeError:
+        return False
+    return True
+
+
+def check_song(source: Path | BinaryIO, stream: int | None = None) -> None:
+    """Open a song with FFmpeg, and leave a file object where it stood; nothing is read of pipes and devices.
+
+    Args:
+        source: its path or file object.
+        stream: the audio stream that is wanted, from 0 on; None for any.
+
+    Raises:
+        DecodeError: if there is no such song, it is no audio, or has no such stream.
+    """
+    from spleeter.audio.demuxer import Demuxer
+
+    if not isinstance(source, Path):
+        start = source.tell()
+        Demuxer(source, stream).close()
+        source.seek(start)
+    elif source.is_file() or not source.exists():
+        Demuxer(source, stream).close()
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are UTF-8 text, which may be cut off within a character: playlists, cue sheets, lyrics."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode()
+    return not any(ord(char) < 32 and not char.isspace() for char in text)
+
+
+def _failure(path: Path, error: OSError | ValueError) -> Failure:
+    return Failure(path, f"{display_name(path)}: {getattr(error, 'strerror', None) or error}")

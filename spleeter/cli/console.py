@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,18 @@ def console() -> Console:
     """The one console on stderr, shared by progress bars and messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:  # which would end the process
+            self.quiet = True
+
+    return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_on_terminal(message: str) -> None:
     """Print a line if stderr is a terminal; scripts do not get it."""
     if console().is_terminal:
-        console().print(message, markup=False)
+        with suppress(OSError, ValueError):
+            console().print(message, markup=False)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -42,7 +47,9 @@ class _ConsoleHandler(logging.Handler):
         from rich.text import Text
 
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        console().print(Text(prefix + self.format(record), style=_STYLES.get(record.levelno, "")))
+        text = Text(prefix + self.format(record), style=_STYLES.get(record.levelno, ""))
+        with suppress(OSError, ValueError):  # a message that nobody can read ends no work
+            console().print(text)
 
 
 def configure_messages(verbose: bool) -> None:

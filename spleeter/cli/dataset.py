@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from typer import Argument, BadParameter, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages, usage_errors
+from spleeter.cli.help import GroupedCommand
 from spleeter.cli.interruption import Interruption
 from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
 from spleeter.cli.progress_bars import count_bar
@@ -28,7 +29,7 @@ app = Typer(no_args_is_help=True, help="Make and check the lists of songs that m
 _ConfigurationOption: TypeAlias = Annotated[
     str,
     Option(
-        "--params_filename",
+        "--model",
         "-p",
         metavar="CONFIG",
         help="Configuration whose stems the songs have: spleeter:NAME or a JSON file.",
@@ -36,7 +37,7 @@ _ConfigurationOption: TypeAlias = Annotated[
 ]
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=GroupedCommand, no_args_is_help=True)
 def make(
     folder: Annotated[
         Path,
@@ -57,7 +58,7 @@ def make(
         ),
     ] = None,
     validation_output: Annotated[
-        Path, Option("--validation_output", metavar="CSV", help="List of validation songs to write.")
+        Path, Option("--validation-output", metavar="CSV", help="List of validation songs to write.")
     ] = Path("validation.csv"),
     subset: Annotated[
         str | None,
@@ -113,12 +114,12 @@ def make(
         raise Exit(1)
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def check(
     lists: Annotated[
         list[Path] | None,
         Argument(
-            metavar="CSV...",
+            metavar="CSV",
             help="Lists of songs: training, then validation.",
             show_default="the configuration's train_csv and validation_csv",
         ),
@@ -146,16 +147,18 @@ def check(
             raise BadParameter("give the lists of songs, or a configuration (-p) with train_csv")
         lists = lists or [each.csv for each in splits_of(configuration)]
     problems: list[Problem] = []
-    usable = []
+    usable, summaries = [], []
     for path in lists:
         songs, wrong = read_song_list(path, configuration, data)
         found = _inspect(songs, configuration, audio_adapter)
         problems += wrong + [problem for each in found for problem in each.problems]
         usable.append([(each.song, each.inspection) for each in found if each.inspection is not None])
         good = [each.measured for each in found if each.measured is not None]
-        echo(f"{display_name(path)}: {_summary(good)}, fit for use")
+        summaries.append(f"{display_name(path)}: {_summary(good)}")
     problems += shared_songs(usable[0], [pair for others in usable[1:] for pair in others])
-    if _log_errors(problems) or not all(usable):
+    is_fit = not _log_errors(problems) and all(usable)
+    echo("\n".join(f"{summary}, fit for use" if is_fit else summary for summary in summaries))
+    if not is_fit:
         raise Exit(1)
 
 
@@ -175,7 +178,7 @@ def _held_out(songs: list[ListedSong], validation: list[str]) -> set[str]:
 def _inspect(songs: list[ListedSong], configuration: Configuration, adapter: AudioAdapter) -> list[InspectedSong]:
     from spleeter.data.inspection import inspect_songs
 
-    interruption = Interruption("nothing was written")
+    interruption = Interruption(lambda: "nothing was written")
     with interruption, count_bar("songs", len(songs)) as update:
 
         def progress(done: int, total: int) -> None:

@@ -7,7 +7,6 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["DEPENDENCIES", "info"]
 
 DEPENDENCIES = (
-    "array-api-compat", "av", "filelock", "google-crc32c", "httpx2", "matplotlib", "numpy", "pillow", "platformdirs",
-    "pydantic", "rich", "safetensors", "soundfile", "soxr", "tensorboard", "torch", "typer",
+    "array-api-compat", "av", "filelock", "google-crc32c", "httpx2", "matplotlib", "mutagen", "numpy", "pillow",
+    "platformdirs", "pydantic", "rich", "safetensors", "soundfile", "soxr", "tensorboard", "torch", "typer",
 )  # fmt: skip
 """Distributions that the package or one of its extras depends on."""
 
@@ -78,6 +77,8 @@ def _installation() -> _Entries:
 
 
 def _dependencies() -> _Entries:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in DEPENDENCIES:
         try:
             yield name, version(name)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
+from spleeter.cli.help import GroupedCommand
 from spleeter.cli.options import VerboseOption
 from spleeter.cli.progress_bars import download_bar
+from spleeter.utils.names import display_name
 
 if TYPE_CHECKING:
     from spleeter.model.provider import ModelProvider
@@ -31,20 +33,24 @@ def _main(
     configure_messages(verbose)
 
 
-@app.command("list")
+@app.command("list", cls=GroupedCommand)
 def list_models() -> None:
-    """List the models: instruments, size, whether they are verified, and their folders."""
+    """List the models: instruments, size, state."""
     provider = _provider()
-    rows = [_table_row(provider, name) for name in known_models(provider)]
-    _print_table(("model", "instruments", "size", "state", "folder"), rows)
+    rows = [row for name in known_models(provider) for row in _table_rows(provider, name)]
+    _print_table(("model", "instruments", "size", "state"), rows)
+    echo(f"in {provider.home()}")
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=GroupedCommand, no_args_is_help=True)
 def download(
-    names: Annotated[list[str], Argument(metavar="NAME...", help=f"{_NAME} all: every model of the release.")],
+    names: Annotated[list[str], Argument(metavar="NAME", help=f"{_NAME} all: every model of the release.")],
     force: Annotated[bool, Option("--force", help="Download again what is there.")] = False,
 ) -> None:
-    """Download models before their first use, or repair them; prints their folders."""
+    """Download models before their first use, or repair them.
+
+    Prints their folders.
+    """
     provider = _provider()
     for name in provider.checksums if "all" in names else map(_model_name, names):
         folder = provider.locate(name)
@@ -56,10 +62,10 @@ def download(
         echo(f"{name}: {folder}")
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def verify(
     names: Annotated[
-        list[str] | None, Argument(metavar="[NAME]...", help=f"{_NAME} Default: every model that is there.")
+        list[str] | None, Argument(metavar="NAME", help=f"{_NAME} Default: every model that is there.")
     ] = None,
 ) -> None:
     """Verify the checksums of every file of the models. Exit code 1: a model is damaged or absent."""
@@ -69,7 +75,7 @@ def verify(
     ]
     states = {name: model_state(provider, name) for name in wanted}
     for name, state in states.items():
-        echo(f"{name}: {state}")
+        echo(f"{display_name(name)}: {state}")
         if state.is_broken:
             echo(f"  repair it with: spleeter models download --force {name}")
     if not wanted:
@@ -78,28 +84,33 @@ def verify(
         raise Exit(1)
 
 
-@app.command()
-def path(name: Annotated[str | None, Argument(help=f"{_NAME} Default: the folder of all models.")] = None) -> None:
-    """Print the folder that a model is in, or would be downloaded into."""
+@app.command(cls=GroupedCommand)
+def path(
+    name: Annotated[str | None, Argument(metavar="NAME", help=f"{_NAME} Default: the folder of all models.")] = None,
+) -> None:
+    """Print the folder of a model, there or not."""
     provider = _provider()
     echo(provider.locate(_model_name(name)) if name else provider.home())
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=GroupedCommand, no_args_is_help=True)
 def convert(
-    model: Annotated[str, Argument(metavar="NAME_OR_FOLDER", help=f"{_NAME} Or a model's folder.")],
-    output: Annotated[Path, Argument(help="Folder to write, with model.safetensors and configuration.json.")],
+    model: Annotated[str, Argument(metavar="MODEL", help=f"{_NAME} Or a model's folder.")],
+    output: Annotated[
+        Path, Argument(metavar="FOLDER", help="Folder to write, with model.safetensors and configuration.json.")
+    ],
     params_filename: Annotated[
         str | None,
         Option(
-            "--params_filename",
+            "--model",
             "-p",
+            metavar="CONFIG",
             help="The model's JSON configuration.",
             show_default="spleeter:NAME",
         ),
     ] = None,
 ) -> None:
-    """Convert a model's weights from a TensorFlow checkpoint to safetensors."""
+    """Convert a TensorFlow checkpoint to safetensors."""
     from spleeter.backends.torch.weights import load_network, save_network
     from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
     from spleeter.errors import ConfigurationError, ModelError
@@ -149,35 +160,38 @@ class ModelState(NamedTuple):
 def model_state(provider: GithubModelProvider, name: str) -> ModelState:
     """Look for a model, and compare its files with their checksums."""
     from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.manifest import differences
 
     folder = provider.locate(name)
     if not folder.is_dir():
         return ModelState("not downloaded")
     if reason := flaw(folder):
         return ModelState("incomplete", reason)
-    found = differences(folder, provider.file_checksums(name))
-    if found is None:
-        return ModelState("unverified", "no checksums are known for its files")
-    return ModelState("damaged", "; ".join(found)) if found else ModelState("verified")
+    found = provider.verify(name)
+    if found.differences:
+        return ModelState("damaged", "; ".join(found.differences))
+    return ModelState("unverified", found.doubt) if found.doubt else ModelState("verified")
 
 
 def known_models(provider: ModelProvider) -> list[str]:
     """The names of the released models, and of all others in the provider's folder, sorted."""
-    from spleeter.model.provider.folder import flaw
+    from spleeter.model.provider.folder import complete_models
     from spleeter.model.provider.released import ARCHIVE_SHA256
 
-    home = provider.home()
-    folders = home.iterdir() if home.is_dir() else ()
-    return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
+    return sorted({*ARCHIVE_SHA256, *complete_models(provider.home())})
 
 
-def _table_row(provider: GithubModelProvider, name: str) -> tuple[str, ...]:
+def _table_rows(provider: GithubModelProvider, name: str) -> list[tuple[str, ...]]:
+    """A row for a model, and one for each embedded configuration that uses it under another name."""
+    from spleeter.configuration import Configuration
+    from spleeter.model.provider.folder import n_bytes
+
     folder, state = provider.locate(name), model_state(provider, name)
-    if not folder.is_dir():
-        return name, _instruments(name, folder), "", state.name, ""
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    return name, _instruments(name, folder), f"{size / 1e6:.0f} MB", state.name, str(folder)
+    size = f"{n_bytes(folder) / 1e6:.0f} MB" if folder.is_dir() else ""
+    embedded = [other for other in Configuration.embedded_names() if _model_name(other) == name and other != name]
+    return [
+        (display_name(name), _instruments(name, folder), size, state.name),
+        *((other, _instruments(other, folder), "", f"as {name}") for other in embedded),
+    ]
 
 
 def _instruments(name: str, folder: Path) -> str:

@@ -1,12 +1,15 @@
-"""Progress bars for downloads, songs and batches of songs; nothing is shown where stderr is no terminal."""
+"""Progress bars for downloads, songs and batches of songs; where stderr is no terminal, a line for each song."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from spleeter.cli.console import console
+from spleeter.utils.logging import logger
 
 if TYPE_CHECKING:
     import rich.progress
@@ -16,9 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchBars", "count_bar", "download_bar", "fetch_model"]
 
+_ESTIMATE_PERIOD = 600
+"""Seconds that the time left is estimated from: songs of a batch are finished minutes apart."""
+
 
 class BatchBars:
     """A bar for a batch of songs and one for each song in work; songs may be separated in several threads.
+
+    Where stderr is no terminal there is a line for each song instead, once it is finished.
 
     Args:
         n_songs: in the batch.
@@ -29,6 +37,9 @@ class BatchBars:
         self._n_songs = n_songs
         self._check = check
         self._bars = _batch_bars() if console().is_terminal else None
+        self._numbers = count(1)
+        self.n_finished = 0
+        """The songs that were finished without an error."""
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -45,21 +56,44 @@ class BatchBars:
     def song(self, name: str) -> Iterator[Progress]:
         """Show a song's bar within this context; yields a callback for the separator."""
         self._check()
+        start = time.monotonic()
+        with self._song_bar(name) as update:
+
+            def progress(done: int, total: int | None) -> None:
+                self._check()
+                update(done, total)
+
+            yield progress
+        number = next(self._numbers)
+        self.n_finished = number
+        if self._bars is None:
+            of_batch = f" ({number} of {self._n_songs})" if self._n_songs > 1 else ""
+            logger.info("%s: finished in %.1f s%s", name, time.monotonic() - start, of_batch)
+
+    @contextmanager
+    def _song_bar(self, name: str) -> Iterator[Progress]:
+        """Show a song's progress in its own bar, and as the batch's of part of a song."""
         bars = self._bars
-        task = bars.add_task(name, total=None) if bars else None
+        if bars is None:
+            yield lambda done, total: None
+            return
+        task = bars.add_task(name, total=None)
+        advanced = 0.0
 
         def update(done: int, total: int | None) -> None:
-            self._check()
-            if bars and task is not None:
-                bars.update(task, completed=done, total=total and max(done, total))
+            nonlocal advanced
+            bars.update(task, completed=done, total=total and max(done, total))
+            if total and self._n_songs > 1:
+                share = min(done / total, 1.0)
+                bars.advance(self._batch_task, share - advanced)
+                advanced = share
 
         try:
             yield update
         finally:
-            if bars and task is not None:
-                bars.remove_task(task)
-                if self._n_songs > 1:
-                    bars.advance(self._batch_task)
+            bars.remove_task(task)
+            if self._n_songs > 1:
+                bars.advance(self._batch_task, 1.0 - advanced)
 
 
 def _batch_bars() -> rich.progress.Progress:
@@ -73,6 +107,7 @@ def _batch_bars() -> rich.progress.Progress:
         TimeRemainingColumn(),
         console=console(),
         transient=True,
+        speed_estimate_period=_ESTIMATE_PERIOD,
     )
 
 

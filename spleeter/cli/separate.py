@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import gettempdir
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from typer import Argument, BadParameter, Exit, Option, echo
+from typer import Argument, BadParameter, Exit, Option
 
-from spleeter.audio.codec import Codec
-from spleeter.cli.console import configure_messages, print_on_terminal, usage_errors
-from spleeter.cli.interruption import Interruption
-from spleeter.cli.options import DEFAULT_ADAPTER, VerboseOption
-from spleeter.cli.progress_bars import BatchBars, fetch_model
+from spleeter.catalogue.songs import FoundSongs, Song, find_songs
+from spleeter.cli.console import configure_messages, usage_errors
+from spleeter.cli.help import INPUT, MACHINE, ORIGINAL, OUTPUT, SOUND
+from spleeter.cli.options import DEFAULT_ADAPTER, ModelCodeOption, ThreadsOption, VerboseOption
 from spleeter.cli.separation_options import (
     BandwidthOption,
     DeviceOption,
@@ -26,67 +25,206 @@ from spleeter.cli.separation_options import (
     SeparationOptions,
     ShiftsOption,
 )
+from spleeter.cli.streams import STDIN, original_lines
+from spleeter.cli.values import parse_codec_name, parse_mixes, parse_names, parse_seconds
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT, display_name
 
-if TYPE_CHECKING:
-    from spleeter.catalogue.jobs import Job
-    from spleeter.catalogue.songs import Failure
+__all__ = ["EXAMPLES", "separate"]
 
-__all__ = ["separate"]
+EXAMPLES = """\b
+Examples:
+  spleeter separate song.mp3
+  spleeter separate -p spleeter:4stems -c flac -o stems album/ more/*.ogg
+  spleeter separate --karaoke -c mp3 song.mp3
+  spleeter separate --stems vocals --mono --sample-rate 16000 talk.mp4
 
-_DEFAULT_OUTPUT = Path(gettempdir(), "separated_audio")
+Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
+"""
+
+_FEW_KINDS = 5
+"""Kinds of files without audio that are listed; the others are summed."""
+
+_Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
 
 
 def separate(
     files: Annotated[
-        list[Path] | None, Argument(metavar="FILES OR FOLDERS...", readable=False, help="Songs, or folders of songs.")
-    ] = None,
-    deprecated_files: Annotated[
-        str | None,
-        Option("--inputs", "-i", help="No longer supported: give the files as arguments.", hidden=True),
-    ] = None,
-    adapter: Annotated[
-        str,
-        Option("--adapter", "-a", metavar="CLASS", help="Class that reads and writes audio files."),
-    ] = DEFAULT_ADAPTER,
-    bitrate: Annotated[str, Option("--bitrate", "-b", metavar="RATE", help="Bit rate of lossy codecs.")] = "128k",
-    codec: Annotated[Codec, Option("--codec", "-c", case_sensitive=False, help="Codec of the outputs.")] = Codec.WAV,
-    duration: Annotated[
-        float | None,
-        Option(
-            "--duration",
-            "-d",
-            metavar="SECONDS",
-            min=0,
-            help="Separate this many seconds at most.",
-            show_default="all",
+        list[str] | None,
+        Argument(
+            metavar="SONG",
+            help="Songs, and folders of songs; - reads a song from standard input.",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     offset: Annotated[
-        float, Option("--offset", "-s", metavar="SECONDS", min=0, help="Start this many seconds into the song.")
-    ] = 0.0,
+        str,
+        Option(
+            "--offset",
+            "-s",
+            metavar="TIME",
+            help="Start here: seconds, 1:30 or 1:02:03.5.",
+            rich_help_panel=INPUT,
+        ),
+    ] = "0",
+    duration: Annotated[
+        str | None,
+        Option(
+            "--duration",
+            "-d",
+            metavar="TIME",
+            help="Separate this much at most.",
+            show_default="all",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    stream: Annotated[
+        int | None,
+        Option(
+            "--stream",
+            metavar="N",
+            min=0,
+            help="Audio stream of the file, counted from 0.",
+            show_default="the default one",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    keep_start: Annotated[
+        bool,
+        Option(
+            "--keep-start",
+            help="Begin the stems at the video's first picture, where the sound starts later.",
+            rich_help_panel=INPUT,
+        ),
+    ] = False,
     output_path: Annotated[
-        Path, Option("--output_path", "-o", metavar="FOLDER", help="Output folder.")
-    ] = _DEFAULT_OUTPUT,
+        str,
+        Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of the stems; - writes a single output to standard output.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "separated_audio",
+    codec: Annotated[
+        str | None,
+        Option(
+            "--codec",
+            "-c",
+            metavar="CODEC",
+            help="wav, mp3, ogg, m4a, wma, flac or opus.",
+            show_default="wav, or what --filename-format ends in",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    bitrate: Annotated[
+        str | None,
+        Option(
+            "--bitrate",
+            "-b",
+            metavar="RATE",
+            help="Bit rate of lossy codecs, such as 192k.",
+            show_default="the song's, or 256k",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    stems: Annotated[
+        str | None,
+        Option(
+            "--stems",
+            metavar="NAMES",
+            help="Stems to write: vocals,drums. karaoke or instrumental: all but the vocals.",
+            show_default="all",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    karaoke: Annotated[
+        bool,
+        Option("--karaoke", help="Write the song without its vocals: --stems karaoke.", rich_help_panel=OUTPUT),
+    ] = False,
+    mix: Annotated[
+        list[str] | None,
+        Option(
+            "--mix",
+            metavar="NAME=STEM+STEM",
+            help="Also write a sum of stems, with gains if you like: soft=-6dB*vocals+0.8*drums. May be repeated.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    residual: Annotated[
+        str | None,
+        Option(
+            "--residual",
+            metavar="NAME",
+            help="Also write the song minus the stems of the other outputs, as NAME.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     filename_format: Annotated[
         str,
         Option(
-            "--filename_format",
+            "--filename-format",
             "-f",
             metavar="FORMAT",
             help="Path of each output below the folder; fields: {filename}, {foldername}, {instrument}, {codec}.",
+            rich_help_panel=OUTPUT,
         ),
     ] = FILENAME_FORMAT,
+    skip_existing: Annotated[
+        bool, Option("--skip-existing", help="Skip songs whose outputs all exist.", rich_help_panel=OUTPUT)
+    ] = False,
+    title_stem: Annotated[
+        bool,
+        Option("--title-stem", help="Name the stem in the title tag of each output.", rich_help_panel=OUTPUT),
+    ] = False,
+    plot: Annotated[
+        bool,
+        Option(
+            "--plot",
+            help="Also plot spectrograms and masks: spectrograms.png beside the stems.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     params_filename: ModelOption = "spleeter:2stems",
     quality: QualityOption = None,
+    sample_rate: Annotated[
+        int | None,
+        Option(
+            "--sample-rate",
+            metavar="HZ",
+            help="Sample rate of the outputs, such as 16000.",
+            show_default="the model's, 44100",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    keep_sample_rate: Annotated[
+        bool,
+        Option("--keep-sample-rate", help="Write at the song's own sample rate instead.", rich_help_panel=SOUND),
+    ] = False,
+    mono: Annotated[bool, Option("--mono", help="Write the mean of the channels.", rich_help_panel=SOUND)] = False,
+    bit_depth: Annotated[
+        int | None,
+        Option(
+            "--bit-depth",
+            metavar="BITS",
+            help="wav: 16, 24 or 32 (float); flac: 16 or 24.",
+            show_default="24 for a song of more than 16 bits, else 16",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    clip: Annotated[
+        Literal["clamp", "rescale", "none"],
+        Option(
+            "--clip",
+            help="Samples beyond full scale: clamp them, rescale all outputs, or keep them.",
+            rich_help_panel=SOUND,
+        ),
+    ] = "clamp",
+    bandwidth: BandwidthOption = None,
     overlap: OverlapOption = None,
     shifts: ShiftsOption = None,
-    mwf: MwfOption = False,
-    bandwidth: BandwidthOption = None,
-    exact: ExactOption = False,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "float32",
     jobs: Annotated[
         int | None,
         Option(
@@ -96,135 +234,112 @@ def separate(
             min=1,
             help="Songs to separate in parallel.",
             show_default="1, with CUDA up to 8",
+            rich_help_panel=MACHINE,
         ),
     ] = None,
-    stems: Annotated[
-        str | None, Option("--stems", metavar="NAMES", help="Stems to write: vocals,drums.", show_default="all")
-    ] = None,
-    mix: Annotated[
-        list[str] | None,
-        Option(
-            "--mix",
-            metavar="NAME=STEM+STEM",
-            help="Also write a sum of stems: karaoke=drums+bass+other. May be repeated.",
-        ),
-    ] = None,
-    residual: Annotated[
-        str | None,
-        Option(
-            "--residual", metavar="NAME", help="Also write the song minus the stems of the other outputs, as NAME."
-        ),
-    ] = None,
-    bit_depth: Annotated[
-        int | None,
-        Option("--bit-depth", metavar="BITS", help="wav: 16, 24 or 32 (float); flac: 16 or 24.", show_default="16"),
-    ] = None,
-    clip: Annotated[
-        Literal["clamp", "rescale", "none"],
-        Option("--clip", help="Samples beyond full scale: clamp them, rescale all outputs, or keep them."),
-    ] = "clamp",
-    keep_sample_rate: Annotated[
-        bool, Option("--keep-sample-rate", help="Write at the song's sample rate rather than the model's.")
-    ] = False,
-    plot: Annotated[
-        bool, Option("--plot", help="Also plot spectrograms and masks: spectrograms.png beside the stems.")
-    ] = False,
-    skip_existing: Annotated[bool, Option("--skip-existing", help="Skip songs whose outputs all exist.")] = False,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = "float32",
+    model_code: ModelCodeOption = None,
     verbose: VerboseOption = False,
+    exact: ExactOption = False,
+    mwf: MwfOption = False,
+    adapter: Annotated[
+        str,
+        Option(
+            "--adapter",
+            "-a",
+            metavar="CLASS",
+            help="Class that reads and writes audio files, by its full path.",
+            show_default="FFmpeg's libraries",
+            rich_help_panel=ORIGINAL,
+        ),
+    ] = DEFAULT_ADAPTER,
+    deprecated_files: Annotated[
+        list[str] | None,
+        Option("--inputs", "-i", metavar="SONG", help="A song, as without -i.", rich_help_panel=ORIGINAL),
+    ] = None,
+    stft_backend: Annotated[
+        str | None,
+        Option("--stft-backend", "-B", metavar="NAME", help="Has no effect any more.", rich_help_panel=ORIGINAL),
+    ] = None,
 ) -> None:
-    """Separate songs into stems.
-
-    Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, nothing was done. 130: interrupted.
-    """
+    """Separate songs into stems: separated_audio/song/vocals.wav, ..."""
     configure_messages(verbose)
-    if deprecated_files is not None:
-        echo(
-            "error: -i is not supported any more: name the files directly, as in `spleeter separate song.mp3`",
-            err=True,
-        )
-        raise Exit(20)
-    if not files:
-        raise BadParameter("name at least one song, or a folder of songs")
-    if not offset < math.inf or (duration is not None and not 0 < duration < math.inf):
-        raise BadParameter("--offset is seconds from 0 on, --duration seconds above 0")
-    options = SeparationOptions(params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision)
-    from spleeter.audio.adapter import AudioAdapter
-    from spleeter.catalogue.jobs import plan_jobs, run_jobs, songs_in_parallel
-    from spleeter.catalogue.songs import find_songs
-    from spleeter.pipeline.options import Output
-    from spleeter.plotting import require_matplotlib
-
-    songs, missing = find_songs(files, output_path)
-    for failure in missing:
-        logger.error(failure.reason)
+    if stft_backend is not None:
+        logger.debug("--stft-backend %s has no effect: there is one STFT", stft_backend)
+    if deprecated_files:
+        logger.info("-i is deprecated: name the songs without it, as in `spleeter separate song.mp3`")
+    songs = [*_texts(deprecated_files), *_texts(files)]
     if not songs:
-        raise Exit(2)
-    with usage_errors():
-        configuration = options.configure()
-        output = Output(
-            stems=_stem_names(stems),
-            mixes=_mixes(mix or []),
-            residual=residual,
-            codec=codec,
-            bitrate=bitrate,
-            bit_depth=bit_depth,
-            clip=clip,
-            keep_sample_rate=keep_sample_rate,
-            filename_format=filename_format,
-            plot=plot,
-        )
-        audio_adapter = AudioAdapter.get(adapter)
-        if plot:
-            require_matplotlib()
-        planned = plan_jobs(songs, output_path, output, configuration.instrument_list)
-    todo = [job for job in planned if not (skip_existing and job.is_done)]
-    failures = list(missing)
-    if todo:
-        with usage_errors():
-            separator = options.open_separator()
-        fetch_model(configuration.model_dir)
-        separator.load()
-        print_on_terminal(f"{params_filename} on {separator.device}")
-        interruption = Interruption()
-        bars = BatchBars(len(todo), interruption.check)
-
-        def separate_one(job: Job) -> None:
-            with bars.song(display_name(job.song.name)) as progress:
-                separator.separate_to_file(
-                    job.song, job.outputs, audio_adapter, offset, duration, output=output, progress=progress
-                )
-
-        with interruption, bars.batch():
-            failures += run_jobs(todo, separate_one, jobs or songs_in_parallel(separator.device.kind))
-    _report_batch(
-        failures, n_inputs=len(planned) + len(missing), n_skipped=len(planned) - len(todo), folder=output_path
+        raise BadParameter("name at least one song, or a folder of songs")
+    start = parse_seconds(offset, "--offset")
+    length = None if duration is None else parse_seconds(duration, "--duration")
+    if length == 0:
+        raise BadParameter("0 leaves nothing to separate", param_hint="--duration")
+    options = SeparationOptions(
+        params_filename, mwf, quality, overlap, shifts, bandwidth, exact, device, precision, threads, model_code
     )
+    names = None if stems is None and not karaoke else [*parse_names(stems or ""), *["karaoke"] * karaoke]
+    folder = None if os.fspath(output_path) == "-" else Path(output_path)
+    with original_lines():
+        found = _find([STDIN if song == "-" else Path(song) for song in songs], folder)
+        from spleeter.audio.adapter import AudioAdapter
+        from spleeter.cli.batch import Batch
+        from spleeter.pipeline.options import Input, Output
+        from spleeter.plotting import require_matplotlib
+
+        with usage_errors():
+            output = Output(
+                names,
+                parse_mixes(mix or []),
+                residual,
+                None if codec is None else parse_codec_name(codec),
+                bitrate,
+                bit_depth,
+                clip,
+                keep_sample_rate,
+                filename_format,
+                plot,
+                sample_rate=sample_rate,
+                mono=mono,
+                title_stem=title_stem,
+            )
+            source = Input(stream, keep_start)
+            audio_adapter = AudioAdapter.get(adapter)
+            if plot:
+                require_matplotlib()
+        batch = Batch(found, folder, start, length, source, output, options, audio_adapter, skip_existing, jobs)
+        failures = batch.run()
     if failures:
         raise Exit(1)
 
 
-def _stem_names(stems: str | None) -> list[str] | None:
-    """Parse "vocals,drums"; None stays None."""
-    return None if stems is None else [name.strip() for name in stems.split(",") if name.strip()]
+def _find(inputs: Sequence[Path], folder: Path | None) -> FoundSongs:
+    """The songs that the inputs stand for. What is wrong with the others is logged; without any song it exits."""
+    found = find_songs([path for path in inputs if path != STDIN], folder or Path())
+    if STDIN in inputs:
+        found.songs.insert(0, Song(STDIN, is_named=True))
+    if found.left_out:
+        logger.info("%s", _left_out(found.left_out))
+    for failure in found.failures:
+        logger.error(failure.reason)
+    if not found.songs:
+        raise Exit(2)
+    return found
 
 
-def _mixes(mixes: list[str]) -> dict[str, list[str]]:
-    """Parse "NAME=STEM+STEM" options into name -> stems."""
-    parsed: dict[str, list[str]] = {}
-    for mix in mixes:
-        name, equals, stems = mix.partition("=")
-        if not equals or name.strip() in parsed:
-            raise BadParameter(f"{mix!r}: write NAME=STEM+STEM, each NAME once", param_hint="--mix")
-        parsed[name.strip()] = [stem.strip() for stem in stems.split("+") if stem.strip()]
-    return parsed
+def _left_out(kinds: Mapping[str, int]) -> str:
+    """A line about the files that were left out: "3 files without audio left out: 2 .jpg, 1 .txt"."""
+    n_files = sum(kinds.values())
+    listed = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    parts = [f"{number} {display_name(kind) if kind else 'without extension'}" for kind, number in listed]
+    if len(parts) > _FEW_KINDS:
+        parts[_FEW_KINDS:] = [f"{sum(number for _, number in listed[_FEW_KINDS:])} of other kinds"]
+    return f"{n_files} file{'s' * (n_files != 1)} without audio left out: {', '.join(parts)}"
 
 
-def _report_batch(failures: list[Failure], n_inputs: int, n_skipped: int, folder: Path) -> None:
-    """Report the outcome: failures always, what was written on a terminal only."""
-    if failures and n_inputs > 1:
-        reasons = "".join(f"\n  {failure.reason}" for failure in failures)
-        logger.error("%d of %d failed:%s", len(failures), n_inputs, reasons)
-    n_done = n_inputs - n_skipped - len(failures)
-    if n_done or n_skipped:
-        skipped = f", {n_skipped} already there" if n_skipped else ""
-        print_on_terminal(f"{n_done} song{'s' * (n_done != 1)} separated into {folder}{skipped}")
+def _texts(values: _Texts) -> list[str]:
+    """One path or several, as a caller in Python may give them, as text."""
+    if values is None:
+        return []
+    return [os.fspath(value) for value in ([values] if isinstance(values, str | os.PathLike) else values)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from typer import Option
 
+from spleeter.cli.help import MACHINE, ORIGINAL, SOUND
+
 if TYPE_CHECKING:
     from spleeter.backends.base import Precision
     from spleeter.configuration import Configuration
@@ -30,15 +32,22 @@ __all__ = [
 ModelOption: TypeAlias = Annotated[
     str,
     Option(
-        "--params_filename",
+        "--model",
         "-p",
         metavar="MODEL",
-        help="Model: spleeter:2stems, spleeter:4stems, spleeter:5stems, each also with -16kHz; "
-        "or a JSON configuration file, or a folder with a trained model.",
+        help="spleeter:2stems, spleeter:4stems, spleeter:5stems; or a JSON configuration file, or the folder of a "
+        "trained model.",
+        rich_help_panel=SOUND,
     ),
 ]
 MwfOption: TypeAlias = Annotated[
-    bool, Option("--mwf", help="Use the multichannel Wiener filter; balanced and best use it anyway.")
+    bool,
+    Option(
+        "--mwf",
+        "-m",
+        help="Use the multichannel Wiener filter; the qualities balanced and best do so anyway.",
+        rich_help_panel=ORIGINAL,
+    ),
 ]
 QualityOption: TypeAlias = Annotated[
     Literal["fast", "balanced", "best"] | None,
@@ -48,6 +57,7 @@ QualityOption: TypeAlias = Annotated[
         help="Quality of the stems against time. fast: ratio masks; balanced: overlapping segments, crossfaded, and "
         "the Wiener filter; best: larger overlap, and the mean of two shifts.",
         show_default="balanced",
+        rich_help_panel=SOUND,
     ),
 ]
 OverlapOption: TypeAlias = Annotated[
@@ -57,6 +67,7 @@ OverlapOption: TypeAlias = Annotated[
         metavar="FRACTION",
         help="Fraction of a segment that overlaps the next one and is crossfaded with it: 0 to 0.9.",
         show_default="the quality's",
+        rich_help_panel=SOUND,
     ),
 ]
 ShiftsOption: TypeAlias = Annotated[
@@ -66,6 +77,7 @@ ShiftsOption: TypeAlias = Annotated[
         metavar="N",
         help="Average N separations, each with the segments shifted in time.",
         show_default="the quality's",
+        rich_help_panel=SOUND,
     ),
 ]
 BandwidthOption: TypeAlias = Annotated[
@@ -74,6 +86,7 @@ BandwidthOption: TypeAlias = Annotated[
         "--bandwidth",
         help="Upper edge of the stems' spectrum, in Hz.",
         show_default="full; for a JSON file or folder: its own",
+        rich_help_panel=SOUND,
     ),
 ]
 ExactOption: TypeAlias = Annotated[
@@ -82,16 +95,24 @@ ExactOption: TypeAlias = Annotated[
         "--exact",
         help="Reproduce the samples of the original Spleeter; not with --quality, --overlap, --shifts, --bandwidth "
         "or --precision.",
+        rich_help_panel=ORIGINAL,
     ),
 ]
 DeviceOption: TypeAlias = Annotated[
-    str, Option("--device", metavar="DEVICE", help="Device to compute on: auto, cpu, cuda, cuda:N or mps.")
+    str,
+    Option(
+        "--device",
+        metavar="DEVICE",
+        help="Device to compute on: auto, cpu, cuda, cuda:N or mps.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 PrecisionOption: TypeAlias = Annotated[
     Literal["float32", "bfloat16", "float16"],
     Option(
         "--precision",
         help="Data type of the network's arithmetic; half precision is faster where the device supports it.",
+        rich_help_panel=MACHINE,
     ),
 ]
 
@@ -109,6 +130,8 @@ class SeparationOptions:
     exact: bool
     device: str
     precision: Precision
+    threads: int | None
+    model_code: list[str] | None
 
     def configure(self) -> Configuration:
         """Check the options, and load the configuration they ask for; no device and no model yet.
@@ -140,6 +163,8 @@ class SeparationOptions:
             quality=self._quality(),
             bandwidth=self.bandwidth,
             exact=self.exact,
+            threads=self.threads,
+            trust=self.model_code or (),
         )
 
     def method_name(self) -> str:

@@ -2,65 +2,79 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from typer import Exit, Option, echo
 
 from spleeter.cli.console import configure_messages, print_on_terminal, silence_messages, usage_errors
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ReadingAdapterOption, VerboseOption
+from spleeter.cli.options import DEFAULT_ADAPTER, DataOption, ModelCodeOption, ReadingAdapterOption, VerboseOption
 from spleeter.cli.progress_bars import fetch_model
 from spleeter.cli.separation_options import DeviceOption, PrecisionOption
 from spleeter.cli.training_progress import TrainingProgress
 from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name
 
-__all__ = ["train"]
+__all__ = ["EXAMPLES", "train"]
+
+_TRAINING = "Training"
+
+EXAMPLES = """\b
+Examples:
+  spleeter train -p my_model.json
+  spleeter train -p my_model.json --from spleeter:2stems -d recordings
+  torchrun --nproc-per-node 2 -m spleeter train -p my_model.json
+
+Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+"""
 
 
 def train(
     params_filename: Annotated[
         str,
         Option(
-            "--params_filename",
+            "--model",
             "-p",
             metavar="CONFIG",
+            rich_help_panel=_TRAINING,
             help="JSON configuration file: network, training, lists of songs, and the model_dir to write.",
         ),
     ],
     data: DataOption = None,
-    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
     start_from: Annotated[
         str | None,
         Option(
             "--from",
             metavar="MODEL",
+            rich_help_panel=_TRAINING,
             help="Fine-tune: start from the weights of spleeter:NAME, a JSON file's model, or a model's folder.",
             show_default="random weights",
         ),
     ] = None,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "float32",
     parts: Annotated[
         int,
         Option(
             "--parts",
             min=1,
             metavar="N",
+            rich_help_panel=_TRAINING,
             help="Split each batch into N micro-batches and accumulate their gradients, to save memory.",
         ),
     ] = 1,
-    skip_bad: Annotated[bool, Option("--skip_bad", help="Leave out songs with problems, rather than fail.")] = False,
+    skip_bad: Annotated[
+        bool, Option("--skip-bad", help="Leave out songs with problems, rather than fail.", rich_help_panel=_TRAINING)
+    ] = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
+    model_code: ModelCodeOption = None,
+    adapter: ReadingAdapterOption = DEFAULT_ADAPTER,
     verbose: VerboseOption = False,
 ) -> None:
     """Train a model, or resume the training in its model_dir.
 
     All songs are checked before the first step. Ctrl-C saves and stops. model_dir holds a usable model from the
     first save on, and in training/ its curves (history.csv, and TensorBoard's event files if that is installed).
-
-    On several GPUs: torchrun --nproc_per_node 2 -m spleeter train -p CONFIG
-
-    Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
     """
     configure_messages(verbose)
     from spleeter.audio.adapter import AudioAdapter
@@ -79,17 +93,18 @@ def train(
     is_first = Ranks.from_environment().is_first
     if not is_first:
         silence_messages()
-    interruption = Interruption("finished excerpts are kept, unfinished ones leave no files")
+    interruption = Interruption(lambda: "excerpts that are finished are kept in the caches, and no step was made")
     with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
         outcome = run_training(
             configuration,
-            data=data,
+            data=None if data is None else Path(data),
             adapter=audio_adapter,
             start_from=start_from,
             device=device,
             precision=precision,
             n_micro_batches=parts,
             skip_bad=skip_bad,
+            trust=model_code or (),
             watcher=progress,
         )
     folder, step = display_name(outcome.model_dir), outcome.record.step

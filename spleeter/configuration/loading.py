@@ -11,7 +11,8 @@ from typing import Any
 
 from spleeter.configuration.messages import show
 from spleeter.errors import ConfigurationError
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
+from spleeter.utils.plain_file import read_at_most, read_plain
 from spleeter.utils.spelling import did_you_mean
 
 __all__ = ["EMBEDDED_PREFIX", "MODEL_FOLDER_FILE", "embedded_names", "read"]
@@ -21,6 +22,7 @@ MODEL_FOLDER_FILE = "configuration.json"
 """The configuration's file in a model folder of this package, beside the weights."""
 
 _RESOURCES = "spleeter.resources"
+_MAX_SIZE = 2**20  # bytes; one with every key has 2,000
 
 
 def embedded_names() -> tuple[str, ...]:
@@ -65,14 +67,13 @@ def _read_path(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         if is_folder := path.is_dir():
             file = path / MODEL_FOLDER_FILE
-        text = file.read_bytes().decode("utf-8-sig")
+        text = _read_bytes(file, is_folder).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigurationError(_not_found(path, is_folder)) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{display_name(file)}: byte {error.start} is not UTF-8; save as UTF-8") from error
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"cannot read configuration file {display_name(file)}: {reason}") from error
+        raise ConfigurationError(f"cannot read configuration file {display_name(file)}: {reason(error)}") from error
     values = _parse(text, display_name(file))
     if is_folder:
         values["model_dir"] = str(path.resolve())
@@ -81,10 +82,21 @@ def _read_path(path: Path) -> tuple[str, dict[str, Any]]:
     return display_name(file), values
 
 
+def _read_bytes(file: Path, is_in_folder: bool) -> bytes:
+    """A pipe is read if the user names it, as a shell does in `-p <(...)`, but not if a folder holds it."""
+    if is_in_folder:
+        return read_plain(file, _MAX_SIZE)
+    with file.open("rb") as stream:
+        return read_at_most(stream, _MAX_SIZE)
+
+
 def _not_found(path: Path, is_folder: bool) -> str:
     if is_folder:
         return f"folder {display_name(path)} holds no {MODEL_FOLDER_FILE}: give a model folder or a JSON file"
     hint = did_you_mean(path.name, embedded_names(), EMBEDDED_PREFIX)
+    if path.parent == Path() and not path.suffix:
+        known = ", ".join(EMBEDDED_PREFIX + name for name in embedded_names())
+        return f"no model {display_name(path)}: there are {known}, JSON files and folders of trained models{hint}"
     return f"configuration file {display_name(path)} not found{hint}"
 
 

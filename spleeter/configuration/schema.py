@@ -4,9 +4,12 @@ What a network demands beyond them is in spleeter.model.rules.
 """
 
 import json
+import os
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from unicodedata import normalize
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +25,7 @@ from spleeter.configuration import loading
 from spleeter.configuration.frozen import FrozenMapping, freeze, thaw
 from spleeter.configuration.messages import describe
 from spleeter.errors import ConfigurationError
-from spleeter.model.rules import NetworkRules, find_rules, short_type
+from spleeter.model.rules import ENTRY_POINTS, NetworkRules, find_rules, short_type
 from spleeter.utils.json_values import ListAsTuple, PositiveReal, PositiveWhole, StrictModel, Whole, one_of
 from spleeter.utils.logging import logger
 from spleeter.utils.names import is_file_name_part
@@ -37,19 +40,44 @@ LossType: TypeAlias = Literal["L1_mask", "weighted_L1_mask"]
 Optimizer: TypeAlias = Literal["Adam", "SGD", "Adadelta"]
 
 
+_MAX_VALUES = 2**28
+"""Values that a separation may hold at once, and those of an excerpt: 1 GiB as float32. The largest of the released
+models has two fifths of it."""
+
+_MAX_BATCH = 2**32
+"""Magnitudes in a batch of a training, 16 GiB as float32."""
+
+_MAX_INSTRUMENTS = 100
+
+
 def _path_to_text(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def _encodable(path: str) -> str:
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError("must be a path: it holds half of a character") from error
+    if b"\0" in encoded:
+        raise ValueError("must be a path: it holds NUL")
+    return path
+
+
 def _file_name_part(name: str) -> str:
     if not is_file_name_part(name):
-        raise ValueError("must be usable in a file name: not blank, '.' or '..', without '/', '\\' and NUL")
+        raise ValueError(
+            "must be usable in a file name: printable, not blank, '.', '..' or a device of Windows (nul, com1), "
+            "without '/' and '\\', at most 100 bytes"
+        )
     return name
 
 
 def _dotted_name(name: str) -> str:
     parts = name.split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() for part in parts) or (
+        len(parts) < 2 and not entry_points(group=ENTRY_POINTS, name=name)
+    ):
         raise ValueError("must be a dotted name, module.function, such as 'unet.unet'")
     return name
 
@@ -64,7 +92,7 @@ def _frozen_params(value: Any) -> FrozenMapping:
     return frozen
 
 
-_PathText = Annotated[str, Field(min_length=1), BeforeValidator(_path_to_text)]
+_PathText = Annotated[str, Field(min_length=1), BeforeValidator(_path_to_text), AfterValidator(_encodable)]
 _StemName = Annotated[str, AfterValidator(_file_name_part)]
 
 
@@ -114,14 +142,14 @@ class Configuration(StrictModel):
     instrument_list: Annotated[tuple[_StemName, ...], ListAsTuple] = ("vocals", "accompaniment")
     model: ModelConfiguration = ModelConfiguration()
 
-    sample_rate: PositiveWhole = 44100  # Hz
-    n_channels: PositiveWhole = 2
+    sample_rate: Annotated[Whole, Field(ge=1000, le=384_000)] = 44100  # Hz
+    n_channels: Annotated[PositiveWhole, Field(le=64)] = 2
     frame_length: PositiveWhole = 4096  # samples
     frame_step: PositiveWhole = 1024  # samples
     T: PositiveWhole = 512  # frames
     F: PositiveWhole = 1024  # bins
 
-    separation_exponent: PositiveReal = 2.0
+    separation_exponent: Annotated[PositiveReal, Field(le=100)] = 2.0
     mask_extension: Annotated[MaskExtension, one_of(MaskExtension)] = "zeros"
     MWF: bool = False
 
@@ -129,7 +157,7 @@ class Configuration(StrictModel):
     validation_csv: _PathText | None = None
     training_cache: _PathText | None = None
     validation_cache: _PathText | None = None
-    n_chunks_per_song: PositiveWhole = 2
+    n_chunks_per_song: Annotated[PositiveWhole, Field(le=10_000)] = 2
     chunk_duration: PositiveReal = 20.0  # seconds
     batch_size: PositiveWhole = 8
     loss_type: Annotated[LossType, one_of(LossType)] = "L1_mask"
@@ -140,7 +168,7 @@ class Configuration(StrictModel):
     random_seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     save_checkpoints_steps: PositiveWhole = 150
     save_summary_steps: PositiveWhole = 5
-    validation_chunks_per_song: PositiveWhole = 1
+    validation_chunks_per_song: Annotated[PositiveWhole, Field(le=10_000)] = 1
     augmentation: Augmentation = Augmentation()
 
     def __init__(self, source: str = "the given values", /, **values: Any) -> None:
@@ -209,8 +237,10 @@ class Configuration(StrictModel):
     def _instruments_differ(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not names:
             raise ValueError("must name at least one instrument")
-        if len(set(names)) < len(names):
-            raise ValueError("must not name an instrument twice")
+        if len(names) > _MAX_INSTRUMENTS:
+            raise ValueError(f"must not name more than {_MAX_INSTRUMENTS} instruments")
+        if len({normalize("NFC", name).casefold() for name in names}) < len(names):  # one file on some systems
+            raise ValueError("must not name an instrument twice, whatever the case")
         if info.data.get("mix_name") in names:
             raise ValueError(f"must not contain the mix_name, {info.data['mix_name']!r}")
         return names
@@ -260,6 +290,45 @@ class Configuration(StrictModel):
         if rules := _rules(info):
             rules.check_size(size)
         return size
+
+    @field_validator("F")
+    @classmethod
+    def _fits_memory(cls, F: int, info: ValidationInfo) -> int:
+        keys = info.data
+        if not {"instrument_list", "model", "n_channels", "frame_length", "frame_step", "T"} <= keys.keys():
+            return F  # one of them is wrong, which is reported
+        n_instruments, n_channels, T = len(keys["instrument_list"]), keys["n_channels"], keys["T"]
+        n_spectra = 2 * n_channels * T * (keys["frame_length"] // 2 + 1) * (n_instruments + 1)  # 2: they are complex
+        rules = keys["model"].rules
+        n_weights, n_activations = (0, 0) if rules is None else rules.n_values(keys["model"].params, n_channels, T, F)
+        n_values = n_spectra + n_instruments * n_weights + n_activations
+        if n_values > _MAX_VALUES:
+            raise ValueError(
+                f"must be lower, or T = {T}, frame_length = {keys['frame_length']}, n_channels = {n_channels}, the "
+                f"number of instruments, {n_instruments}, or model.params: a separation would take about "
+                f"{n_values / 2**28:.3g} GiB, and at most {_MAX_VALUES / 2**28:g} GiB is allowed"
+            )
+        return F
+
+    @field_validator("chunk_duration")
+    @classmethod
+    def _excerpt_fits_memory(cls, chunk_duration: float, info: ValidationInfo) -> float:
+        n_channels, sample_rate = info.data.get("n_channels", 1), info.data.get("sample_rate", 1)
+        longest = _MAX_VALUES // (n_channels * sample_rate * (len(info.data.get("instrument_list", ())) + 1))
+        if chunk_duration > longest:
+            raise ValueError(f"must be at most {longest} seconds, which take 1 GiB")
+        return chunk_duration
+
+    @field_validator("batch_size")
+    @classmethod
+    def _batch_fits_memory(cls, batch_size: int, info: ValidationInfo) -> int:
+        keys = info.data
+        if not {"instrument_list", "n_channels", "T", "F"} <= keys.keys():
+            return batch_size  # one of them is wrong, which is reported
+        largest = _MAX_BATCH // ((len(keys["instrument_list"]) + 1) * keys["n_channels"] * keys["T"] * keys["F"])
+        if batch_size > largest:
+            raise ValueError(f"must be at most {largest} segments, whose magnitudes take 16 GiB")
+        return batch_size
 
 
 def _rules(info: ValidationInfo) -> NetworkRules | None:

@@ -18,6 +18,7 @@ from spleeter.data.problems import Severity, log_problems
 from spleeter.data.song_list import read_song_list
 from spleeter.errors import DatasetError
 from spleeter.utils.logging import logger
+from spleeter.utils.temporary import temporary_folder
 
 __all__ = ["DataSet", "Split", "open_dataset", "splits_of"]
 
@@ -103,9 +104,9 @@ def open_dataset(
             if not songs:
                 excerpts.append([])
                 continue
-            folder = split.cache or Path(stack.enter_context(TemporaryDirectory(prefix="spleeter-")))
+            folder = split.cache or Path(stack.enter_context(TemporaryDirectory("", "spleeter-", temporary_folder())))
             cache = ExcerptCache(folder, split.cut, configuration, adapter)
-            made, found = cache.build(songs, partial(progress, split.name))
+            made, found = stack.enter_context(cache.build(songs, partial(progress, split.name)))
             excerpts.append(made)
             problems += found
         training, validation = excerpts[0], excerpts[1] if len(excerpts) > 1 else []
@@ -114,6 +115,9 @@ def open_dataset(
         if (n_errors := log_problems(problems)) and not skip_bad:
             number = "1 problem" if n_errors == 1 else f"{n_errors} problems"
             raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
+        if n_errors:
+            n_songs = len({problem.place for problem in problems if problem.severity is Severity.ERROR})
+            logger.warning("%s left out", "1 song with errors is" if n_songs == 1 else f"{n_songs} songs with errors are")
         bad = {problem.place for problem in problems if problem.severity is not Severity.WARNING}
         yield _dataset(configuration, [song for song in training if song.song.place not in bad], validation)
 

@@ -10,18 +10,26 @@ A song has two files in the cache's folder, named by a hash of all that their co
     KEY.json     the scales of the signals, and the result of inspection
 
 Each is written atomically, the second last. So songs in the cache are found again, those that a kill interrupted are
-cut again, and another file, configuration or version has another key.
+cut again, and another file, configuration or version has another key. Excerpts of several configurations can lie in
+one folder.
+
+Locks, all held by open files, so that they end with their process:
+
+    .lock            one process at a time cuts excerpts and removes old ones
+    .use-TOKEN.lock  one for each training that reads from the folder: as long as there is one, nothing is removed
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -36,10 +44,11 @@ from spleeter.data.song_list import ListedSong
 from spleeter.data.tracks import AudioSource
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
+from spleeter.utils.hidden_folder import remove_leftovers
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name
-from spleeter.utils.parallel import in_parallel
-from spleeter.utils.whole_file import is_partial, write_whole
+from spleeter.utils.names import display_name, reason
+from spleeter.utils.parallel import in_parallel, until_stopped
+from spleeter.utils.whole_file import write_whole
 
 __all__ = ["CACHE_VERSION", "Cut", "ExcerptCache", "SongExcerpts"]
 
@@ -50,6 +59,8 @@ _MARGIN_SECONDS = 0.5
 """Left out at the beginning and the end of a song, if more than one excerpt is cut out of it; the original's."""
 
 _FULL_SCALE = 2**15
+
+_USE_PREFIX = ".use-"
 
 _VALIDATION_SECONDS = 12.0
 """The original's: it validates on the middle of each song."""
@@ -103,7 +114,7 @@ class SongExcerpts:
             and then, if the song has one of its own, the mixture.
         scales: float32 (excerpts, signals), factors from integers to waveforms with full scale at ±1.
         open: maps the integers into memory, int16 of this shape. A map keeps a file open, of which a process may have
-            few at a time.
+            few at a time. Raises DatasetError if the file is gone or damaged.
     """
 
     song: ListedSong
@@ -129,51 +140,55 @@ class ExcerptCache:
         self._folder, self._cut, self._configuration = folder, cut, configuration
         self._adapter = adapter or AudioAdapter.default()
 
+    @contextmanager
     def build(
         self, songs: Sequence[ListedSong], progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> tuple[list[SongExcerpts], list[Problem]]:
+    ) -> Iterator[tuple[list[SongExcerpts], list[Problem]]]:
         """Provide the excerpts of all songs: those that are not in the cache yet are cut, with all cores.
 
-        Files of other songs, settings and versions are removed. If another process builds in the same folder, this
-        one waits for it.
+        If another process builds in the same folder, this one waits for it. Excerpts of other songs, settings and
+        versions are removed, unless somebody uses the folder. Those of these songs stay within this context.
 
         Args:
             songs: to cut the excerpts out of.
-            progress: called with the songs done and all songs; may raise to stop.
+            progress: called with the songs done and all songs, at least twice a second; may raise to stop.
 
-        Returns:
+        Yields:
             The songs' excerpts, in their order but for those with problems, and the problems.
 
         Raises:
             DatasetError: if the folder cannot be written.
         """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with self._locked(lambda: progress(0, len(songs))):
-                keyed = [(song, self._key(song)) for song in songs]
-                self._remove_all_but(key for _, key in keyed)
-                results = in_parallel(lambda pair: self._load_or_cut(*pair), keyed, progress)
-        except OSError as error:
-            raise DatasetError(
-                f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
-            ) from error
-        return [made for made, _ in results if made], [problem for _, found in results for problem in found]
+        with ExitStack() as use:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with self._locked(lambda: progress(0, len(songs))):
+                    keyed = [(song, self._key(song)) for song in songs]
+                    self._remove_all_but(key for _, key in keyed)
+                    use.enter_context(self._in_use())
+                    stopped = Event()
+                    results = in_parallel(lambda pair: self._load_or_cut(*pair, stopped), keyed, progress, stopped)
+            except OSError as error:
+                raise DatasetError(
+                    f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
+                ) from error
+            yield [made for made, _ in results if made], [problem for _, found in results for problem in found]
 
-    def _load_or_cut(self, song: ListedSong, key: str) -> tuple[SongExcerpts | None, list[Problem]]:
+    def _load_or_cut(self, song: ListedSong, key: str, stopped: Event) -> tuple[SongExcerpts | None, list[Problem]]:
         """A song's excerpts and its problems; None for the excerpts of a song that is not fit for training."""
         if (cached := self._load(song, key)) is not None:
             return cached
-        inspected = inspect_song(song, self._configuration, self._adapter)
+        inspected = inspect_song(song, self._configuration, self._adapter, stopped)
         if inspected.inspection is None:
             return None, inspected.problems
-        self._save(key, song, inspected.inspection, inspected.problems)
+        self._save(key, song, inspected.inspection, inspected.problems, stopped)
         if (made := self._load(song, key)) is None:
             raise DatasetError(
                 f"excerpts just written to {display_name(self._folder)} are gone: is another program using it?"
             )
         return made
 
-    def _cut_out(self, song: ListedSong, duration: float, path: Path) -> npt.NDArray[np.float32]:
+    def _cut_out(self, song: ListedSong, duration: float, path: Path, stopped: Event) -> npt.NDArray[np.float32]:
         """Write all excerpts of a song into a file, one after the other; returns their scales (excerpts, signals)."""
         starts, signals = self._cut.starts(duration), [song.sources[name] for name in self._signals(song)]
         rate, n_channels = self._configuration.sample_rate, self._configuration.n_channels
@@ -186,18 +201,18 @@ class ExcerptCache:
             np.lib.format.write_array_header_1_0(file, header)
             for excerpt, start in enumerate(starts):
                 for signal, sources in enumerate(signals):
-                    samples, scales[excerpt, signal] = _to_16_bits(self._read(sources, start)[:n_samples])
+                    samples, scales[excerpt, signal] = _to_16_bits(self._read(sources, start, stopped)[:n_samples])
                     n_missing = n_samples - samples.shape[1]  # lost in resampling
                     file.write(np.pad(samples, ((0, 0), (0, n_missing))).tobytes())
         return scales
 
-    def _read(self, sources: Iterable[AudioSource], start: float) -> Waveform:
+    def _read(self, sources: Iterable[AudioSource], start: float, stopped: Event) -> Waveform:
         """The sum of some files in an excerpt, (samples, channels)."""
         waveforms = []
         for source in sources:
             settings = start, self._cut.seconds, self._configuration.sample_rate, self._configuration.n_channels
             with source.adapter(self._adapter).open(source.path, *settings) as reader:
-                waveforms.append(np.concatenate(list(reader.blocks())))
+                waveforms.append(np.concatenate(list(until_stopped(reader.blocks(), stopped))))
         n_samples = min(map(len, waveforms))
         total: Waveform = np.sum([waveform[:n_samples] for waveform in waveforms], axis=0, dtype=np.float32)
         return total
@@ -229,15 +244,17 @@ class ExcerptCache:
             inspection, scales = Inspection(**found["inspection"]), np.array(found["scales"], np.float32)
         except (FileNotFoundError, EOFError, ValueError, KeyError, TypeError):
             return None
-        if shape[-1] < self._configuration.segment_samples:
+        if shape[-1] < self._configuration.segment_samples or scales.shape != shape[:2]:
             return None
-        return SongExcerpts(song, inspection, shape, scales, partial(np.load, path, mmap_mode="r")), problems
+        return SongExcerpts(song, inspection, shape, scales, partial(_map, path)), problems
 
-    def _save(self, key: str, song: ListedSong, inspection: Inspection, problems: list[Problem]) -> None:
+    def _save(
+        self, key: str, song: ListedSong, inspection: Inspection, problems: list[Problem], stopped: Event
+    ) -> None:
         scales: list[list[float]] = []
         write_whole(
             self._folder / f"{key}.npy",
-            lambda path: scales.extend(self._cut_out(song, inspection.duration, path).tolist()),
+            lambda path: scales.extend(self._cut_out(song, inspection.duration, path, stopped).tolist()),
         )
         found = {
             "inspection": asdict(inspection),
@@ -266,18 +283,55 @@ class ExcerptCache:
             lock.release()
 
     def _remove_all_but(self, keys: Iterable[str]) -> None:
-        """Remove all files that have other keys, but nothing that is not the cache's own."""
-        useful = {f"{key}{ending}" for key in keys for ending in (".npy", ".json")}
-        stale = [path for path in self._folder.iterdir() if _is_own(path) and path.name not in useful]
+        """Remove what killed processes left, and excerpts of other keys if nobody uses them; nothing else."""
+        useful, is_used = set(keys), self._is_used()
+        remove_leftovers(self._folder)
+        stale = [path for path in self._folder.iterdir() if _is_excerpts(path) and path.stem not in useful]
+        if is_used or not stale:
+            return
         for path in stale:
             path.unlink(missing_ok=True)
         n_songs = sum(path.suffix == ".npy" for path in stale)
-        if n_songs:
-            logger.info(
-                "%s: removed excerpts of other files or settings, of %d song(s)",
-                display_name(self._folder),
-                n_songs,
-            )
+        logger.info(
+            "%s: removed excerpts of other files or settings, of %d song(s)", display_name(self._folder), n_songs
+        )
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Within this context no process removes excerpts from the folder."""
+        lock = FileLock(self._folder / f"{_USE_PREFIX}{secrets.token_hex(6)}.lock")
+        lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+            with suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
+
+    def _is_used(self) -> bool:
+        """Whether a training reads from the folder; removes the locks of those that were killed."""
+        for path in self._folder.glob(f"{_USE_PREFIX}*.lock"):
+            lock = FileLock(path, timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                return True
+            lock.release()
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        return False
+
+
+def _map(path: Path) -> npt.NDArray[np.int16]:
+    """A file of excerpts, mapped into memory. Raises DatasetError."""
+    try:
+        excerpts: npt.NDArray[np.int16] = np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError) as error:
+        raise DatasetError(
+            f"excerpts in {display_name(path.parent)} are gone or damaged ({reason(error)}): start again, and they "
+            "are cut again"
+        ) from error
+    return excerpts
 
 
 def _to_16_bits(waveform: Waveform) -> tuple[npt.NDArray[np.int16], np.float32]:
@@ -291,10 +345,9 @@ def _to_16_bits(waveform: Waveform) -> tuple[npt.NDArray[np.int16], np.float32]:
     return samples.astype("<i2"), scale
 
 
-def _is_own(path: Path) -> bool:
-    key, _, ending = path.name.partition(".")
-    is_key = len(key) == 32 and not set(key) - set("0123456789abcdef")
-    return is_partial(path) or (is_key and ending in ("npy", "json"))
+def _is_excerpts(path: Path) -> bool:
+    is_key = len(path.stem) == 32 and not set(path.stem) - set("0123456789abcdef")
+    return is_key and path.suffix in (".npy", ".json")
 
 
 def _identity(source: AudioSource) -> list[object]:

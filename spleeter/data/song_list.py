@@ -5,11 +5,13 @@
 
 The format is the original's, extended: a cell may hold several files, whose sum is meant; a file may end in the
 number of an audio stream, `song.stem.mp4#4`; the mixture may be missing, and is then the sum of the stems; so may the
-duration.
+duration. What spreadsheets and other systems write is read too: semicolons or tabs between cells, and decimal commas;
+UTF-16; a home folder's `~`; backslashes in paths.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -23,13 +25,21 @@ from spleeter.configuration import Configuration
 from spleeter.data.problems import Problem, Severity
 from spleeter.data.tracks import AudioSource, Track
 from spleeter.errors import DatasetError, EncodeError
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.whole_file import write_whole
 
 __all__ = ["ListedSong", "read_song_list", "song_list_csv", "songs_from_tracks", "write_song_list"]
 
 _SEPARATOR, _STREAM_MARK = "|", "#"
 _DURATION = "duration"
+
+_DELIMITERS = ",;\t"
+
+_DELIMITER_HINT = "sep="
+"""Begins a line before the header, for Excel, that ends in the delimiter."""
+
+_EMPTY = frozenset({"", "nan", "none", "null", "<na>"})
+"""What an empty cell may hold, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -58,31 +68,53 @@ def read_song_list(
     """Read a list of songs, and check all that can be checked without opening their files.
 
     Args:
-        list_csv: in UTF-8.
+        list_csv: in UTF-8, or in UTF-16 with a byte order mark.
         configuration: names the mixture and the instruments, and so the columns.
         data: folder that relative paths start from; None for the folder of the list.
 
     Returns:
-        The songs without problems, and the problems of the others, or of the list.
+        The songs without errors, and the problems of the others, or of the list.
     """
     name = display_name(list_csv)
     try:
-        lines = list_csv.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return [], [_error(name, f"byte {error.start} is not UTF-8; save it as UTF-8")]
-    except OSError as error:
-        return [], [_error(name, f"cannot be read: {error.strerror}")]
-    rows = csv.reader(io.StringIO(lines, newline=""))
+        text = _decoded(list_csv.read_bytes())
+    except (OSError, UnicodeError) as error:
+        return [], [_error(name, f"cannot be read: {reason(error)}")]
+    if "\0" in text:
+        return [], [_error(name, "is no text; save it as CSV, in UTF-8")]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True)
     try:
-        header = [cell.strip() for cell in next((row for row in rows if row), [])]
-        if found := list(_header_problems(name, header, configuration)):
-            return [], found
-        numbered = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
+        rows = [(reader.line_num, _without_empty_end([cell.strip() for cell in row])) for row in reader]
     except csv.Error as error:
-        return [], [_error(f"{name}, line {rows.line_num}", f"is no line of a CSV file: {error}")]
+        return [], [_error(f"{name}, line {reader.line_num}", f"is no line of a CSV file: {error}")]
+    rows = [(line, row) for line, row in rows if row and row != [_DELIMITER_HINT]]
+    if not rows:
+        return [], [_error(name, "is empty")]
+    (_, header), *numbered = rows
+    if found := list(_header_problems(name, header, configuration)):
+        return [], found
     if not numbered:
         return [], [_error(name, "lists no songs")]
-    return _songs(name, header, numbered, configuration, list_csv.parent if data is None else data)
+    songs, problems = _songs(name, header, numbered, configuration, list_csv.parent if data is None else data)
+    return songs, [*_mixture_problems(name, header, configuration), *problems]
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a list. Bytes that are not UTF-8 become surrogates, as in the names of files."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _delimiter(text: str) -> str:
+    """The character between the cells of a list: the one that Excel is told, or the most frequent in the header."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    hint = header.removeprefix(_DELIMITER_HINT)
+    return hint if hint != "" and hint in _DELIMITERS else max(_DELIMITERS, key=header.count)
+
+
+def _without_empty_end(row: list[str]) -> list[str]:
+    return row[: max((index for index, cell in enumerate(row, 1) if cell), default=0)]
 
 
 def _songs(
@@ -93,10 +125,11 @@ def _songs(
     first_of: dict[object, str] = {}
     for line, row in numbered:
         place = f"{name}, line {line}"
-        if len(row) != len(header):
+        if len(row) > len(header):
             problems.append(_error(place, f"has {len(row)} cells, but the header {len(header)}"))
             continue
-        song, found = _song(place, dict(zip(header, row, strict=True)), configuration, folder)
+        cells = dict(zip(header, row + [""] * (len(header) - len(row)), strict=True))
+        song, found = _song(place, cells, configuration, folder)
         files = tuple(song.sources.get(instrument) for instrument in configuration.instrument_list)
         if not found and (first := first_of.setdefault(files, song.place)) != song.place:
             found.append(_error(song.place, f"is the same song as {first}"))
@@ -107,16 +140,28 @@ def _songs(
 
 
 def _header_problems(name: str, header: Sequence[str], configuration: Configuration) -> Iterator[Problem]:
-    if not header:
-        yield _error(name, "is empty")
-        return
     for column in sorted({column for column in header if column and header.count(column) > 1}):
-        yield _error(name, f"has the column {column} twice")
+        yield _error(name, f"has the column {display_name(column)} twice")
     for column in map(_column, configuration.instrument_list):
         if column not in header:
             nearest = get_close_matches(column, header, n=1)
-            hint = f"; is it {nearest[0]!r}?" if nearest else f"; there are {', '.join(header)}"
+            found = ", ".join(display_name(cell[:60]) for cell in header[:20])
+            hint = f"; is it {nearest[0]!r}?" if nearest else f"; there are {found}"
             yield _error(name, f"has no column {column}{hint}")
+
+
+def _mixture_problems(name: str, header: Sequence[str], configuration: Configuration) -> Iterator[Problem]:
+    """A warning where the mixture may be in a column of another name."""
+    mixture = _column(configuration.mix_name)
+    used = list(map(_column, configuration.instrument_list))
+    unused = [column for column in header if column.endswith(_column("")) and column not in used]
+    if unused and mixture not in header:
+        yield Problem(
+            Severity.WARNING,
+            name,
+            f"has no column {mixture} (mix_name), and does not use {', '.join(map(display_name, unused))}: "
+            "the mixture is the sum of the stems",
+        )
 
 
 def _song(
@@ -124,8 +169,8 @@ def _song(
 ) -> tuple[ListedSong, list[Problem]]:
     """The song of a line, and the problems of the line."""
     names = [*configuration.instrument_list, configuration.mix_name]
-    texts = {name: cells.get(_column(name), "").strip() for name in names}
-    sources = {name: tuple(_sources(text, folder)) for name, text in texts.items() if text and text.lower() != "nan"}
+    texts = {name: cells.get(_column(name), "") for name in names}
+    sources = {name: tuple(_sources(text, folder)) for name, text in texts.items() if text.lower() not in _EMPTY}
     song_name = _name(sources.values())
     place = f"{place} ({display_name(song_name)})" if song_name else place
     complaints = [f"has no {_column(name)}" for name in configuration.instrument_list if name not in sources]
@@ -133,7 +178,7 @@ def _song(
     complaints += _shared_files(sources, configuration)
     duration = None
     try:
-        duration = _duration(cells.get(_DURATION, "").strip())
+        duration = _duration(cells.get(_DURATION, ""))
     except ValueError as error:
         complaints.append(str(error))
     return ListedSong(song_name, place, sources, duration), [_error(place, complaint) for complaint in complaints]
@@ -148,9 +193,16 @@ def _sources(text: str, folder: Path) -> Iterator[AudioSource]:
     for name in filter(None, map(str.strip, text.split(_SEPARATOR))):
         path, mark, number = name.rpartition(_STREAM_MARK)
         if mark and number.isdecimal() and not os.path.lexists(folder / name):
-            yield AudioSource(folder / path, int(number))
+            yield AudioSource(_located(path, folder), int(number))
         else:
-            yield AudioSource(folder / name)
+            yield AudioSource(_located(name, folder))
+
+
+def _located(name: str, folder: Path) -> Path:
+    """The path that a name means: as it is written; or with a home folder for `~`, or slashes for backslashes."""
+    expanded = os.path.expanduser(name)  # noqa: PTH111 - Path's raises where there is no such home
+    meanings = (folder / name, folder / expanded, folder / expanded.replace("\\", "/"))
+    return next((path for path in meanings if os.path.lexists(path)), folder / expanded)
 
 
 def _file_complaints(name: str, files: Iterable[AudioSource]) -> Iterator[str]:
@@ -160,7 +212,9 @@ def _file_complaints(name: str, files: Iterable[AudioSource]) -> Iterator[str]:
             if file.path.is_dir():
                 yield f"{_column(name)} is a folder, {shown}"
             elif not file.path.exists():
-                yield f"{_column(name)}: there is no file {shown}"
+                is_utf_8 = os.fsencode(file.path).decode("utf-8", "replace") == str(file.path)
+                hint = "" if is_utf_8 else "; the list is not UTF-8: save it as UTF-8"
+                yield f"{_column(name)}: there is no file {shown}{hint}"
         except (OSError, ValueError) as error:
             yield f"{_column(name)}: {shown} cannot be a file ({error})"
 
@@ -176,14 +230,14 @@ def _shared_files(sources: Mapping[str, tuple[AudioSource, ...]], configuration:
 
 def _duration(text: str) -> float | None:
     """Seconds; None for an empty cell. Raises ValueError, with a message for a person."""
-    if not text:
+    if text.lower() in _EMPTY:
         return None
     try:
-        duration = float(text)
+        duration = float(text.replace(",", "."))
     except ValueError:
         duration = math.nan
     if not 0 < duration < math.inf:
-        raise ValueError(f"its duration is {text!r}, not a number of seconds; leave it out to have it measured")
+        raise ValueError(f"its duration is {text[:60]!r}, not a number of seconds; leave it out to have it measured")
     return duration
 
 
@@ -241,7 +295,8 @@ def write_song_list(list_csv: Path, songs: Iterable[ListedSong], configuration: 
         DatasetError: if a path cannot be in a list.
         EncodeError: if it cannot be written.
     """
-    write_whole(list_csv, song_list_csv(list_csv, songs, configuration).encode(), EncodeError)
+    text = song_list_csv(list_csv, songs, configuration)
+    write_whole(list_csv, text.encode(errors="surrogateescape"), EncodeError)
 
 
 def song_list_csv(list_csv: Path, songs: Iterable[ListedSong], configuration: Configuration) -> str:
@@ -263,6 +318,9 @@ def song_list_csv(list_csv: Path, songs: Iterable[ListedSong], configuration: Co
 def _file_text(source: AudioSource, folder: Path) -> str:
     path, base = source.path.resolve(), folder.resolve()
     text = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
-    if _SEPARATOR in text:
-        raise DatasetError(f"{display_name(source.path)}: a list of songs cannot hold a path with {_SEPARATOR!r}")
+    if _SEPARATOR in text or text != text.strip():
+        raise DatasetError(
+            f"{display_name(source.path)}: a list of songs cannot hold a path with {_SEPARATOR!r}, or with a space "
+            "at its end"
+        )
     return text if source.stream is None else f"{text}{_STREAM_MARK}{source.stream}"

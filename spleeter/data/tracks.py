@@ -21,6 +21,7 @@ from spleeter.utils.names import display_name, is_file_name_part
 __all__ = [
     "ACCOMPANIMENT",
     "DEFAULT_SUBSET",
+    "LENGTH_TOLERANCE",
     "MIXTURE",
     "VOCALS",
     "AudioSource",
@@ -32,6 +33,9 @@ __all__ = [
 
 DEFAULT_SUBSET = "test"
 """The subset that is evaluated where there is one, and that of tracks that lie in none: museval looks for it."""
+
+LENGTH_TOLERANCE = 0.1
+"""Seconds that the files of a song may differ in length by: encoders add some samples, and decoders leave them."""
 
 MIXTURE = "mixture"
 VOCALS = "vocals"
@@ -211,7 +215,8 @@ def load_track(
 ) -> TrackAudio:
     """Load a track's mixture, and its true stems for some instruments.
 
-    Other sample rates are resampled, which is logged; mono is copied to as many channels as asked for. The stems, not
+    Other sample rates are resampled, and files that are a few samples shorter than the longest are padded with zeros,
+    which is logged; mono is copied to as many channels as asked for. The stems, not
     the mixture, are rounded to 16 bits, which those of musdb18 have anyway: a decoded lossy file holds nothing at the
     top of the spectrum, where BSS Eval's filters would be fitted to the decoder's rounding.
 
@@ -224,7 +229,7 @@ def load_track(
 
     Raises:
         DecodeError: if one of its files cannot be read.
-        DatasetError: if they differ in length.
+        DatasetError: if they differ in length by more than `LENGTH_TOLERANCE`.
     """
     wanted = [track.components(instrument) for instrument in instruments]
     needed = {name for names in wanted for name in names} if track.mixture else set(track.stems)
@@ -243,13 +248,24 @@ def load_track(
 
     with ThreadPoolExecutor(thread_name_prefix="spleeter-stem") as threads:
         waveforms = dict(zip(sources, threads.map(load, sources.values()), strict=True))
-    lengths = {name: len(waveform) for name, waveform in waveforms.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise DatasetError(f"{display_name(track.path)}: they differ in length: {listed} samples; cut them alike")
+    waveforms = _at_one_length(waveforms, sample_rate, display_name(track.path))
     references = np.stack([_at_16_bits(_sum([waveforms[name] for name in names])) for names in wanted])
     mixture = waveforms[MIXTURE] if track.mixture else _sum([waveforms[name] for name in track.mixture_components])
     return TrackAudio(mixture, references)
+
+
+def _at_one_length(waveforms: dict[str, Waveform], sample_rate: int, place: str) -> dict[str, Waveform]:
+    """Waveforms (samples, channels) by name, padded with zeros to the longest. Raises DatasetError."""
+    lengths_of = {name: len(waveform) for name, waveform in waveforms.items()}
+    shortest, longest = (extreme(lengths_of, key=lengths_of.__getitem__) for extreme in (min, max))
+    n_samples, n_missing = lengths_of[longest], lengths_of[longest] - lengths_of[shortest]
+    if n_missing == 0:
+        return waveforms
+    lengths = f"{shortest} has {lengths_of[shortest]} samples, {longest} {n_samples}"
+    if n_missing > LENGTH_TOLERANCE * sample_rate:
+        raise DatasetError(f"{place}: its files differ in length: {lengths}; cut them alike")
+    logger.info("%s: %s: padded with up to %d zeros", place, lengths, n_missing)
+    return {name: np.pad(waveform, [(0, n_samples - len(waveform)), (0, 0)]) for name, waveform in waveforms.items()}
 
 
 def _at_16_bits(waveform: Waveform) -> Waveform:

@@ -55,7 +55,7 @@ def magnitudes(spectra: Array) -> Array:
     return xp.sqrt(power)
 
 
-def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
+def inverse_stft(spectra: Array, frame_length: int, frame_step: int, gain: float = 1.0) -> Array:
     """Overlap-add of the inverse spectra of consecutive frames.
 
     Every frame is windowed once more. The squared periodic Hann windows add up to
@@ -66,6 +66,7 @@ def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
         spectra: (..., frames, bins), complex, of the lowest bins; those that are left out are zero.
         frame_length: samples of a frame, a multiple of `frame_step`.
         frame_step: samples from a frame to the next (the hop).
+        gain: of the result; at 1 the inverse of `stft`.
 
     Returns:
         (..., chunk_length(frames)). The first and the last frame_length - frame_step samples are incomplete: the
@@ -74,7 +75,7 @@ def inverse_stft(spectra: Array, frame_length: int, frame_step: int) -> Array:
     xp = array_namespace(spectra)
     *batch, frames, bins = spectra.shape
     overlap = frame_length // frame_step
-    scale = 8.0 * frame_step / (3.0 * frame_length)
+    scale = gain * 8.0 * frame_step / (3.0 * frame_length)
     if bins <= frame_length // 2:  # NumPy's transform pads too, at twice the cost
         above = (*batch, frames, frame_length // 2 + 1 - bins)
         spectra = xp.concat([spectra, xp.zeros(above, dtype=spectra.dtype, device=spectra.device)], axis=-1)

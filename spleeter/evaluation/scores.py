@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,13 @@ class TrackScores:
         source: path of the track.
         frame_seconds: length of a frame, and distance between the starts of frames.
         targets: the scores of each stem.
+        made_from: hashes of what the scores depend on, by name; none in files of museval and of older versions.
     """
 
     source: str
     frame_seconds: float
     targets: tuple[TargetScores, ...]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
 
 def median(values: npt.ArrayLike) -> float:
@@ -78,9 +80,9 @@ def median(values: npt.ArrayLike) -> float:
 
 
 def to_json(scores: TrackScores) -> str:
-    """The text of museval's JSON file, in which infinity is NaN, with two more keys.
+    """The text of museval's JSON file, in which infinity is NaN, with three more keys.
 
-    `whole` has the values of the whole track, `source` the path of the track.
+    `whole` has the values of the whole track, `source` the path of the track, `made_from` hashes.
     """
     targets = [
         {"name": target.name, "frames": _frames_to_json(target, scores.frame_seconds)} for target in scores.targets
@@ -89,7 +91,9 @@ def to_json(scores: TrackScores) -> str:
         {"name": target.name, **{metric: _rounded(value) for metric, value in target.whole.items()}}
         for target in scores.targets
     ]
-    return json.dumps({"targets": targets, "whole": whole, "source": scores.source}, indent=2)
+    return json.dumps(
+        {"targets": targets, "whole": whole, "source": scores.source, "made_from": dict(scores.made_from)}, indent=2
+    )
 
 
 def _frames_to_json(target: TargetScores, seconds: float) -> list[dict[str, Any]]:
@@ -109,7 +113,7 @@ def _rounded(value: float) -> float:
 
 
 def from_json(text: str) -> TrackScores:
-    """The inverse of `to_json`. Files of museval have no values of the whole track, and no source.
+    """The inverse of `to_json`. Files of museval have no values of the whole track, no source and no hashes.
 
     Raises:
         EvaluationError: if the text is something else, or truncated.
@@ -132,7 +136,8 @@ def from_json(text: str) -> TrackScores:
             for target in content["targets"]
         )
         seconds = next((float(frame["duration"]) for target in content["targets"] for frame in target["frames"]), 1.0)
-        return TrackScores(content.get("source", ""), seconds, targets)
+        made_from = {str(name): str(digest) for name, digest in content.get("made_from", {}).items()}
+        return TrackScores(content.get("source", ""), seconds, targets, made_from)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvaluationError(f"the text is not the scores of a track ({type(error).__name__}: {error})") from error
 

@@ -4,3 +4,11 @@ functions/    builders of the networks (torch)     checkpoint.py   a model folde
 rules/        the rules for their configurations   tensorflow/     checkpoints of the original package
                                                    provider/       model folders: found, or downloaded
 """
+
+from spleeter.compatibility import retired
+
+__all__ = ["EstimatorSpecBuilder", "InputProviderFactory", "get_model_function", "model_fn"]
+
+EstimatorSpecBuilder, InputProviderFactory, get_model_function, model_fn = retired(
+    __name__, *__all__, instead="spleeter.Separator separates, spleeter.model.functions.build builds networks"
+)

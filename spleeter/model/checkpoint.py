@@ -6,7 +6,6 @@
 A network takes every weight once or none at all: nothing missing, nothing left over, no shape adapted.
 """
 
-import json
 from collections.abc import Callable, Iterable, KeysView, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,17 +15,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
 from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from spleeter.model.tensorflow.names import Source, is_expendable, sources
+from spleeter.utils.names import reason
+from spleeter.utils.plain_file import open_plain
+from spleeter.utils.weights_file import WEIGHTS_FILE, read_header
 from spleeter.utils.whole_file import write_whole
 
 __all__ = ["WEIGHTS_FILE", "Weights", "open_weights", "save_model", "write_weights"]
-
-WEIGHTS_FILE = "model.safetensors"
 
 _BATCH_COUNTER = "num_batches_tracked"
 """A count that torch's batch norm keeps besides its weights, and TensorFlow does not; no output depends on it."""
@@ -62,8 +62,9 @@ class _Stored(NamedTuple):
     """A weight where it is stored: its name there, and how to read it."""
 
     name: str
-    read: Callable[[], tuple[np.ndarray, str]]
-    """Returns the array and the name of its type, which NumPy may lack."""
+    describe: Callable[[], tuple[tuple[int, ...], str]]
+    """Returns the shape and the name of the type, which NumPy may lack, and reads nothing of the array."""
+    read: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,16 @@ class Weights:
             unsigned integers of the same size.
 
         Raises:
-            CheckpointError: if it is damaged, or of another shape or type.
+            CheckpointError: if it is damaged, or of another shape or type. It is not read then, whatever its size.
         """
         stored = self.stored[name]
-        array, found = stored.read()
-        if shape is not None and (array.shape, found) != (shape, dtype):
+        found = stored.describe()
+        if shape is not None and found != (shape, dtype):
             raise CheckpointError(
-                f"{self.place}: {stored.name} is {array.shape} {found}, but the model's is {shape} {dtype}: "
+                f"{self.place}: {stored.name} is {found[0]} {found[1]}, but the model's is {shape} {dtype}: "
                 "it belongs to another model; check model.params, n_channels and F"
             )
-        return array
+        return stored.read()
 
 
 def open_weights(model_dir: Path, configuration: Configuration) -> Weights:
@@ -170,29 +171,29 @@ def _identity(configuration: Configuration) -> dict[str, object]:
 def _open_safetensors(file: Path) -> Weights:
     """Map a file into memory, so that its arrays are read, without a copy, as they are used.
 
-    The format (https://github.com/huggingface/safetensors#format) is the header's size in 8 bytes, the header in
-    JSON, and the tensors' bytes. The library reads no bfloat16 into NumPy arrays, and the others with a copy.
+    The safetensors library reads no bfloat16 into NumPy arrays, and the others with a copy.
     """
     try:
-        with safe_open(file, framework="np"):
-            pass  # the library has compared the header with the length of the file
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-            start = stream.tell()
+        header, start = read_header(file)
+        with open_plain(file) as stream:
             data = mmap(stream.fileno(), 0, access=ACCESS_COPY)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{file} is damaged or cannot be read ({error}): get the model again") from error
-    header.pop("__metadata__", None)
+        raise CheckpointError(
+            f"{file} is damaged or cannot be read ({reason(error)}): get the model again"
+        ) from error
 
-    def read(name: str) -> tuple[np.ndarray, str]:
+    def describe(name: str) -> tuple[tuple[int, ...], str]:
         entry = header[name]
         dtype = _DTYPES.get(entry["dtype"])
         if dtype is None:
             raise CheckpointError(f"{file}: {name} is of the unsupported type {entry['dtype']}: save it as float32")
-        offset = start + entry["data_offsets"][0]
-        return np.ndarray(entry["shape"], _BITS.get(dtype, dtype), data, offset), dtype
+        return tuple(entry["shape"]), dtype
 
-    return Weights(str(file), {name: _Stored(name, partial(read, name)) for name in header})
+    def read(name: str) -> np.ndarray:
+        shape, dtype = describe(name)
+        return np.ndarray(shape, _BITS.get(dtype, dtype), data, start + header[name]["data_offsets"][0])
+
+    return Weights(str(file), {name: _Stored(name, partial(describe, name), partial(read, name)) for name in header})
 
 
 def _open_tensorflow(bundle: TensorFlowBundle, configuration: Configuration) -> Weights:
@@ -206,12 +207,19 @@ def _open_tensorflow(bundle: TensorFlowBundle, configuration: Configuration) -> 
     used = {source.variable for source in by_parameter.values()}
     _check_names(place, used, {name for name in bundle.names if name in used or not is_expendable(name, used)})
 
-    def read(source: Source) -> tuple[np.ndarray, str]:
-        array = source.transform(bundle.read(source.variable))
-        return array, array.dtype.name
+    def describe(source: Source) -> tuple[tuple[int, ...], str]:
+        array = source.transform(bundle.outline(source.variable))
+        return array.shape, array.dtype.name
+
+    def read(source: Source) -> np.ndarray:
+        return source.transform(bundle.read(source.variable))
 
     return Weights(
-        place, {name: _Stored(source.variable, partial(read, source)) for name, source in by_parameter.items()}
+        place,
+        {
+            name: _Stored(source.variable, partial(describe, source), partial(read, source))
+            for name, source in by_parameter.items()
+        },
     )
 
 

@@ -23,8 +23,8 @@ from spleeter.dsp.namespace import array_namespace
 from spleeter.dsp.stft import chunk_length, inverse_stft, magnitudes, stft
 from spleeter.dsp.tiling import Tiling
 from spleeter.dsp.wiener import SpatialModel, second_moments, soft_masks, spatial_model, wiener_filter
-from spleeter.pipeline.workers import ThreadMap
 from spleeter.types import Array
+from spleeter.utils.threads import ThreadMap
 
 __all__ = ["Carry", "Chunk", "ChunkStems", "Engine"]
 
@@ -94,7 +94,8 @@ class Engine:
         backend: the network.
         tiling: where the segments that the network is given lie.
         mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
-        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest.
+        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest, and the
+            gain too, which is 1 at the usual frame_step alone.
     """
 
     def __init__(
@@ -105,10 +106,12 @@ class Engine:
         self._weights = self._device.put(tiling.weights())
         self._xp = array_namespace(self._weights)
         n_stems = len(configuration.instrument_list)
+        # The original scales by 2/3 at any frame_step: see `inverse_stft`.
+        self._gain = configuration.frame_length / (4 * configuration.frame_step) if exact else 1.0
         # Average masks cover every bin, so the last stem is what the others leave of the mixture.
-        self._last_is_rest = n_stems > 1 and configuration.mask_extension == "average"
+        self._last_is_rest = n_stems > 1 and configuration.mask_extension == "average" and self._gain == 1
         self._n_synthesised = n_stems - self._last_is_rest
-        self._map = ThreadMap()
+        self._map = ThreadMap(partial(np.seterr, all="ignore"))  # overflow is each thread's own to ignore, as below
 
     @property
     def capacity(self) -> int:
@@ -252,7 +255,9 @@ class Engine:
         stem_spectra = partial(self._filter, self._spatial_model(analysed)) if self._mwf else self._mask
         stems, carried = [], chunk.carry.samples
         for hops in analysed:
-            waveforms = self._map(lambda block: inverse_stft(stem_spectra(*block), length, step), hops.blocks)
+            waveforms = self._map(
+                lambda block: inverse_stft(stem_spectra(*block), length, step, self._gain), hops.blocks
+            )
             complete = []
             for waveform in waveforms:  # (stems, channels, samples), which the one before is overlap-added to
                 waveform[..., : carried.shape[-1]] += carried

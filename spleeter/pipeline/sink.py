@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from math import log10
 from pathlib import Path
@@ -17,11 +17,34 @@ from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioWriter
 from spleeter.audio.files import OutputFile, file_label, is_path
 from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
-from spleeter.types import FileTarget, Waveform
-from spleeter.utils.logging import logger
+from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
+from spleeter.utils.hidden_folder import HiddenFolder
+from spleeter.utils.logging import logger, reserve_standard_streams
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.spool import Spool
+from spleeter.utils.threads import Threads
+from spleeter.utils.whole_file import commit_together
 
-__all__ = ["StemFiles", "round_together"]
+__all__ = ["StemFiles", "check_source", "round_together"]
+
+
+def check_source(song: AudioDescriptor, targets: Mapping[str, FileTarget]) -> None:
+    """Raise OutputError if a song's own file is among its outputs, under whatever name."""
+    source = _file_number(song)
+    for name, target in targets.items():
+        if source is not None and _file_number(target) == source:
+            raise OutputError(
+                f"{file_label(target)} is the song itself, and would be replaced by its {name}: choose another "
+                "output folder or filename format"
+            )
+
+
+def _file_number(file: object) -> tuple[int, int] | None:
+    """The device of a path or file object, and its number there; None for what is no file that is there."""
+    with suppress(Exception):  # objects have no descriptor in many ways
+        state = os.stat(file) if is_path(file) else os.fstat(file.fileno())  # type: ignore[attr-defined]  # noqa: PTH116
+        return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
+    return None
 
 
 def round_together(outputs: Mapping[str, Waveform], bits: int) -> dict[str, Waveform]:
@@ -76,18 +99,19 @@ class StemFiles:
         self._writers: dict[str, AudioWriter] = {}
         self._spools: dict[str, Spool] = {}
         self._attached: list[tuple[FileTarget, OutputFile]] = []
-        self._threads = ThreadPoolExecutor(max(1, len(targets)), thread_name_prefix="spleeter-encode")
-        self._made_folders: list[Path] = []
+        self._threads = Threads(max(1, len(targets)), "spleeter-encode")
+        self._folders: dict[Path, HiddenFolder] = {}  # no other song's failure removes a folder that one lies in
         self._n_clipped = dict.fromkeys(targets, 0)
         self._peak = 0.0
 
     def __enter__(self) -> Self:
+        reserve_standard_streams()
         with ExitStack() as stack:
             stack.callback(self._discard)
             for name, target in self._targets.items():
-                folder = self._make_folders(target)
+                folder = self._hidden_folder(target)
                 if self._clip == "rescale":
-                    self._spools[name] = Spool(folder, self._n_channels)
+                    self._spools[name] = Spool(folder and folder.path, self._n_channels)
                 metadata = self._metadata.with_stem(name) if self._titles_stem else self._metadata
                 self._writers[name] = self._adapter.create(target, *self._format, metadata)
             stack.pop_all()
@@ -107,7 +131,7 @@ class StemFiles:
 
     def attach(self, target: FileTarget, content: bytes) -> None:
         """Have a file of another kind appear together with these."""
-        self._make_folders(target)
+        self._hidden_folder(target)
         file = OutputFile(target)
         self._attached.append((target, file))
         file.write(content)
@@ -121,10 +145,7 @@ class StemFiles:
 
     def _for_each(self, act: Callable[[str], None]) -> None:
         """Do something for every output, side by side: encoders work outside of Python's lock."""
-        futures = [self._threads.submit(act, name) for name in self._targets]
-        wait(futures)
-        for future in futures:
-            future.result()
+        self._threads.map(act, self._targets)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -137,11 +158,17 @@ class StemFiles:
             self._for_each(self._finish_one)
             commits = [(self._targets[name], writer.commit) for name, writer in self._writers.items()]
             commits += [(target, file.commit) for target, file in self._attached]
-            commits.sort(key=lambda entry: is_path(entry[0]))  # objects first: a write fails sooner than a rename
-            for _, commit in commits:
-                commit()
+            for target, commit in commits:  # objects first: what is written to them cannot be taken back
+                if not is_path(target):
+                    commit()
+            moves = [(_path(target), commit) for target, commit in commits if is_path(target)]
+            try:
+                commit_together(moves, self._folders)
+            except OSError as error:
+                raise OutputError(f"cannot replace the outputs that are there already: {reason(error)}") from error
             stack.pop_all()
         self._threads.shutdown()
+        self._remove_folders()
         self._report_clipping()
 
     def _finish_one(self, name: str) -> None:
@@ -161,26 +188,25 @@ class StemFiles:
             spool.close()
         for _, file in self._attached:
             file.discard()
-        for folder in reversed(self._made_folders):
-            with suppress(OSError):
-                folder.rmdir()
+        self._remove_folders()
 
-    def _make_folders(self, target: FileTarget) -> Path | None:
-        """Make the folder of a path, and those above it; returns it, None for a file object."""
+    def _remove_folders(self) -> None:
+        for folder in self._folders.values():
+            folder.remove()
+
+    def _hidden_folder(self, target: FileTarget) -> HiddenFolder | None:
+        """The hidden folder beside a path, and with it the folders above it; None for a file object."""
         if not is_path(target):
             return None
-        folder = Path(os.fsdecode(target)).parent
-        try:
-            missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
-            for parent in reversed(missing):
-                with suppress(FileExistsError):  # another song's worker was faster
-                    parent.mkdir()
-                    self._made_folders.append(parent)
-            if not folder.is_dir():
-                raise FileExistsError(0, "a file is in its place")
-        except OSError as error:
-            raise OutputError(f"cannot make the output folder {folder}: {error.strerror}") from error
-        return folder
+        parent = _path(target).parent
+        if parent not in self._folders:
+            try:
+                self._folders[parent] = HiddenFolder(parent)
+            except (OSError, ValueError) as error:  # ValueError: a null character in the path
+                act = "write into" if os.path.isdir(parent) else "make"  # noqa: PTH112 - never raises
+                name = display_name(parent)
+                raise OutputError(f"cannot {act} the output folder {name}: {reason(error)}") from error
+        return self._folders[parent]
 
     def _report_clipping(self) -> None:
         clipped = {name: count for name, count in self._n_clipped.items() if count}
@@ -195,3 +221,7 @@ class StemFiles:
         logger.warning(
             "samples beyond full scale %s: %s; the peak is %+.1f dBFS", done, counts, 20 * log10(self._peak)
         )
+
+
+def _path(target: PathLike) -> Path:
+    return Path(os.fsdecode(target))

@@ -17,13 +17,16 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from spleeter.audio.convertor import is_finite
 from spleeter.backends.base import Backend
 from spleeter.configuration import Configuration
 from spleeter.dsp.stft import chunk_length, n_frames
 from spleeter.dsp.tiling import Tiling
+from spleeter.errors import AudioError
 from spleeter.pipeline.engine import Chunk, Engine
 from spleeter.pipeline.workers import BatchWorker
 from spleeter.types import Waveform
+from spleeter.utils.parallel import available_cpus
 
 __all__ = ["Pipeline", "StemBlock"]
 
@@ -40,7 +43,8 @@ class StemBlock:
 
     Attributes:
         mixture: (samples, channels).
-        fetch: waits until the stems (stems, samples, channels) are on the host, and returns them.
+        fetch: waits until the stems (stems, samples, channels) are on the host, and returns them. Raises AudioError
+            if the numbers that they are computed with overflowed.
     """
 
     mixture: Waveform
@@ -58,7 +62,9 @@ class Pipeline:
         backend: the network.
         mwf: whether the stems are made by the multichannel Wiener filter rather than by ratio masks.
         tiling: where the segments that the network is given lie; None puts them end to end.
-        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest.
+        exact: whether the Wiener filter is the original's, which drops what is far softer than the loudest, and the
+            gain of stems whose frame_step is no quarter of a frame.
+        n_threads: CPU threads that compute, at most; None is one for each core that this process may use.
     """
 
     def __init__(
@@ -68,7 +74,9 @@ class Pipeline:
         mwf: bool = False,
         tiling: Tiling | None = None,
         exact: bool = False,
+        n_threads: int | None = None,
     ) -> None:
+        self._n_threads = n_threads or available_cpus()
         self._configuration, self._backend = configuration, backend
         self._tiling = tiling or Tiling.of(configuration.T)
         n_segments = _EXACT_WIENER_SEGMENTS if exact else _WIENER_SEGMENTS
@@ -82,18 +90,19 @@ class Pipeline:
         """Separate a waveform that comes in blocks (samples, channels), of any sizes, as it comes.
 
         Yields:
-            Blocks that, put end to end, are as long as the input.
+            Blocks of at most a second that, put end to end, are as long as the input.
         """
         lead = self._configuration.frame_length  # the zeros in front, which are cut off again
         carry = self._empty_carry()
-        n_threads = self._backend.n_threads
+        n_threads = min(self._backend.n_threads, self._n_threads)
         for waveform, n_hops, n_new in self._chunks(blocks):
             stems = self._compute(Chunk(waveform, carry, n_hops, n_threads))
             carry = stems.carry
             skipped, lead = min(lead, n_new), max(0, lead - n_new)
-            if n_new > skipped:
-                span = slice(skipped, n_new)
-                yield StemBlock(waveform[:, span].T, partial(_fetch, stems.fetch, span))
+            for first in range(skipped, n_new, self._configuration.sample_rate):
+                span = slice(first, min(first + self._configuration.sample_rate, n_new))
+                mixture = waveform[:, span].T
+                yield StemBlock(mixture, partial(_fetch, stems.fetch, span, mixture))
 
     def _span(self, n_hops: int) -> int:
         """How many samples the segments that begin in some hops span."""
@@ -137,5 +146,11 @@ class Pipeline:
             yield padded, n_now, min(n_now * hop * step, n_left - start)
 
 
-def _fetch(fetch: Callable[[], npt.NDArray[np.float32]], span: slice) -> npt.NDArray[np.float32]:
-    return fetch()[:, span]
+def _fetch(fetch: Callable[[], npt.NDArray[np.float32]], span: slice, mixture: Waveform) -> npt.NDArray[np.float32]:
+    stems = fetch()[:, span]
+    if not is_finite(stems):
+        raise AudioError(
+            f"the stems are NaN or infinite where the song reaches {np.abs(mixture).max():.3g} times full scale: "
+            "scale samples to ±1 if that is far beyond it; otherwise the model is damaged"
+        )
+    return stems

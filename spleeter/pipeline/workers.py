@@ -1,18 +1,18 @@
-"""Threads that compute: one that processes the requests of many in batches, and a pool that maps over blocks."""
+"""A thread that computes: it processes the requests of many in batches."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-import numpy as np
+from spleeter.utils.forks import COMPUTING, PerProcess
 
-__all__ = ["BatchWorker", "ThreadMap"]
+__all__ = ["BatchWorker"]
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 class BatchWorker(Generic[Request, Result]):
     """Processes requests from any thread in one long-lived thread; those that wait together, in a batch.
 
-    The thread ends with this object.
+    The thread ends with this object; a forked process has its own. After the interpreter's end requests are refused.
 
     Args:
         process: a batch of requests -> a result for each. If a batch fails, each of its requests is tried alone.
@@ -32,22 +32,31 @@ class BatchWorker(Generic[Request, Result]):
     def __init__(
         self, process: Callable[[Sequence[Request]], Sequence[Result]], weigh: Callable[[Request], int], capacity: int
     ) -> None:
-        self._entries: SimpleQueue[_Entry[Request, Result] | None] = SimpleQueue()
-        batches = _BatchQueue(self._entries, weigh, capacity)
-        thread = threading.Thread(
-            target=_process_batches, args=(batches, process), name="spleeter-compute", daemon=True
-        )
-        thread.start()
-        weakref.finalize(self, _end, self._entries, thread)  # or when the interpreter ends
+        self._thread = PerProcess(partial(_BatchThread[Request, Result], process, weigh, capacity))
 
     def __call__(self, request: Request) -> Result:
         """Have a request processed, and wait for its result."""
         entry = _Entry[Request, Result](request)
-        self._entries.put(entry)
+        self._thread.get().entries.put(entry)
         try:
             return entry.future.result()
         finally:
             del entry  # an error holds this frame: holding the error too would keep its memory until collected
+
+
+class _BatchThread(Generic[Request, Result]):
+    """The thread, which processes `entries` until this object is gone."""
+
+    def __init__(
+        self, process: Callable[[Sequence[Request]], Sequence[Result]], weigh: Callable[[Request], int], capacity: int
+    ) -> None:
+        self.entries: SimpleQueue[_Entry[Request, Result] | None] = SimpleQueue()
+        batches = _BatchQueue(self.entries, weigh, capacity)
+        thread = threading.Thread(
+            target=_process_batches, args=(batches, process), name="spleeter-compute", daemon=True
+        )
+        thread.start()
+        weakref.finalize(self, self.entries.put, None).atexit = False  # `COMPUTING` is waited for at the end
 
 
 class _Entry(Generic[Request, Result]):
@@ -84,13 +93,6 @@ class _BatchQueue(Generic[Request, Result]):
         return batch
 
 
-def _end(entries: SimpleQueue[_Entry[Request, Result] | None], thread: threading.Thread) -> None:
-    """End the thread, and wait for it: one that still computes when the interpreter ends would crash it."""
-    entries.put(None)
-    if thread is not threading.current_thread():
-        thread.join()
-
-
 def _process_batches(
     batches: _BatchQueue[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]
 ) -> None:
@@ -105,8 +107,9 @@ def _is_processed(
     batch: list[_Entry[Request, Result]], process: Callable[[Sequence[Request]], Sequence[Result]]
 ) -> bool:
     try:
-        results = process([entry.request for entry in batch])
-    except Exception:
+        with COMPUTING:
+            results = process([entry.request for entry in batch])
+    except BaseException:
         return False
     for entry, result in zip(batch, results, strict=True):
         entry.future.set_result(result)
@@ -116,42 +119,10 @@ def _is_processed(
 
 def _process_alone(entry: _Entry[Request, Result], process: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
     try:
-        (result,) = process([entry.request])
+        with COMPUTING:
+            (result,) = process([entry.request])
         entry.future.set_result(result)
     except BaseException as error:  # whatever it is, the caller is the one to know
         entry.future.set_exception(error)
     finally:
         del entry  # as in `BatchWorker.__call__`
-
-
-class ThreadMap:
-    """`map` on threads that are kept: for functions that release the interpreter's lock, such as NumPy's.
-
-    It is used by one thread at a time. With one thread, which the caller is, nothing is started.
-    """
-
-    def __init__(self) -> None:
-        self._n_threads = 1
-        self._pool: ThreadPoolExecutor | None = None
-
-    @property
-    def n_threads(self) -> int:
-        """How many threads work; setting another number ends those there are."""
-        return self._n_threads
-
-    @n_threads.setter
-    def n_threads(self, n_threads: int) -> None:
-        if n_threads == self._n_threads:
-            return
-        if self._pool is not None:
-            self._pool.shutdown()
-        self._n_threads = n_threads
-        self._pool = None
-        if n_threads > 1:  # NumPy's handling of overflow is each thread's own: it is ignored, as by the engine
-            self._pool = ThreadPoolExecutor(n_threads, "spleeter-map", partial(np.seterr, all="ignore"))
-
-    def __call__(self, function: Callable[[Request], Result], items: Sequence[Request]) -> list[Result]:
-        """The results, in the order of the items."""
-        if self._pool is None or len(items) < 2:
-            return [function(item) for item in items]
-        return list(self._pool.map(function, items))

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from spleeter.errors import OutputError
+from spleeter.utils.forks import PerProcess
 
 if TYPE_CHECKING:  # it need not be installed
     from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ _FONTS = (
 """Matplotlib takes each glyph from the first of them that has it. DejaVu comes with it, and lacks East Asian scripts;
 the others are used where they are installed."""
 
-_DRAWING = Lock()
+_DRAWING = PerProcess(Lock)
 """Matplotlib's fonts and settings are shared by all threads, and are not made for that."""
 
 
@@ -68,7 +69,7 @@ def render_png(draw: Callable[[], Figure]) -> bytes:
     fonts = [font for font in _FONTS if font in installed]  # each other one would be warned of
     settings = style.context(["default", {"font.family": fonts}])
     full, small = BytesIO(), BytesIO()
-    with _DRAWING, settings, warnings.catch_warnings():
+    with _DRAWING.get(), settings, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         draw().savefig(full, format="png", pil_kwargs={"compress_level": 0})
     with Image.open(full) as image:  # 256 colours take a third of the bytes

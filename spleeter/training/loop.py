@@ -67,6 +67,11 @@ class TrainingLoop:
         self._configuration, self._model_dir, self._watcher = configuration, model_dir, watcher
         self._trainer, self._data_set, self._ranks = trainer, data_set, trainer.ranks
         self._record = replace(record, n_excerpts=len(data_set.training))
+        if record.step > configuration.train_max_steps:
+            logger.warning(
+                "the training is at step %d already, beyond train_max_steps = %d: no step is taken",
+                *(record.step, configuration.train_max_steps),
+            )
         if record.n_excerpts not in (0, len(data_set.training)):
             logger.info("the training songs have changed: other segments will be drawn")
         self._summaries: Summaries | None = None  # in the process that writes
@@ -82,9 +87,9 @@ class TrainingLoop:
             if self._ranks.is_first:
                 self._summaries = stack.enter_context(Summaries(self._model_dir / TRAINING_FOLDER, self._record.step))
             self._watcher.begins(self._record.step, self._configuration.train_max_steps, str(self._trainer.device))
-            # A stop may have come between a checkpoint and its validation.
-            is_validated = not self._is_checkpoint() or self._record.validated_step == self._record.step
-            if is_validated or self._validate():
+            if self._lacks_validation() and not self._validate():
+                self._save()
+            else:
                 self._take_steps(stack.enter_context(closing(prefetch(self._batches(), _PREFETCHED_BATCHES))))
         return Outcome(self._model_dir, self._record, self._record.is_complete(self._configuration))
 
@@ -115,8 +120,15 @@ class TrainingLoop:
             self._data_set.training, steps, configuration.batch_size, ranks.rank, ranks.world_size, n_threads
         )
 
+    def _lacks_validation(self) -> bool:
+        """Whether to validate before the next step: the start of a fine-tuning, which may stay the best; and a
+        checkpoint that was stopped before its validation."""
+        if self._record.step == 0:
+            return self._record.start_from is not None and self._record.best_loss is None
+        return self._is_checkpoint() and self._record.validated_step != self._record.step
+
     def _is_last(self) -> bool:
-        return self._record.step == self._configuration.train_max_steps
+        return self._record.step >= self._configuration.train_max_steps
 
     def _is_checkpoint(self) -> bool:
         step, interval = self._record.step, self._configuration.save_checkpoints_steps

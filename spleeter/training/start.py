@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from spleeter.model.provider import ModelProvider
 from spleeter.model.tensorflow.bundle import find_bundle
 from spleeter.training import state
 from spleeter.training.state import TRAINING_FOLDER
+from spleeter.types import PathLike
 from spleeter.utils.names import display_name
 
 __all__ = ["check_folder", "lock_folder", "pretrained_network", "random_network"]
@@ -73,18 +74,21 @@ def lock_folder(model_dir: Path) -> Iterator[None]:
                 model_dir.rmdir()
 
 
-def random_network(configuration: Configuration) -> nn.Module:
+def random_network(configuration: Configuration, trust: PathLike | Sequence[PathLike] = ()) -> nn.Module:
     """The configured network with weights drawn from the configured seed. Raises ModelError."""
     torch.manual_seed(configuration.random_seed)
-    return build(configuration)
+    return build(configuration, trust)
 
 
-def pretrained_network(descriptor: str, configuration: Configuration) -> nn.Module:
+def pretrained_network(
+    descriptor: str, configuration: Configuration, trust: PathLike | Sequence[PathLike] = ()
+) -> nn.Module:
     """The configured network with the weights of another model of the same architecture.
 
     Args:
         descriptor: of that model: `spleeter:2stems`, a JSON file, or a model's folder.
         configuration: of the training.
+        trust: modules that may build either network, as for `find_builder`.
 
     Raises:
         ConfigurationError: if there is no such model.
@@ -97,8 +101,8 @@ def pretrained_network(descriptor: str, configuration: Configuration) -> nn.Modu
             f"{descriptor} separates {', '.join(source.instrument_list)}, but the configuration "
             f"{', '.join(configuration.instrument_list)}: a training starts from a model of the same instruments"
         )
-    weights = load_network(Path(ModelProvider.default().get(source.model_dir)), source).state_dict()
-    network = build(configuration)
+    weights = load_network(Path(ModelProvider.default().get(source.model_dir)), source, trust).state_dict()
+    network = build(configuration, trust)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

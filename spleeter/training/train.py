@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from spleeter.training.monitoring.progress import Watcher
 from spleeter.training.start import check_folder, lock_folder, pretrained_network, random_network
 from spleeter.training.state import Record
 from spleeter.training.step import Trainer, flush_denormals
+from spleeter.types import PathLike
 from spleeter.utils.allocator import keep_all_memory
 from spleeter.utils.names import display_name
 
@@ -36,6 +38,7 @@ def train(
     n_micro_batches: int = 1,
     skip_bad: bool = False,
     watcher: Watcher | None = None,
+    trust: PathLike | Sequence[PathLike] = (),
 ) -> Outcome:
     """Train a model, or resume if its folder holds a training.
 
@@ -53,6 +56,7 @@ def train(
         n_micro_batches: into which a batch is split to save memory; gradients are accumulated.
         skip_bad: leave out songs with problems, rather than fail.
         watcher: is called with the progress, and may stop the training.
+        trust: modules of your own that may build the network, dotted names or paths of Python files.
 
     Raises:
         DatasetError: if songs have problems, or there are none.
@@ -70,7 +74,7 @@ def train(
             if ranks.is_first:
                 stack.enter_context(lock_folder(model_dir))
             trainer, record = _restore_or_start(
-                configuration, model_dir, start_from, own_device, precision, n_micro_batches, ranks
+                configuration, model_dir, start_from, own_device, precision, n_micro_batches, ranks, trust
             )
             if record.is_complete(configuration):
                 return Outcome(model_dir, record, is_done=True)
@@ -99,13 +103,14 @@ def _restore_or_start(
     precision: str,
     n_micro_batches: int,
     ranks: Ranks,
+    trust: PathLike | Sequence[PathLike],
 ) -> tuple[Trainer, Record]:
     """A trainer with the saved state, or with the first weights; and its progress."""
     resumes = state.exists(model_dir)
     if start_from is None or resumes:
-        network = random_network(configuration)
+        network = random_network(configuration, trust)
     else:
-        network = pretrained_network(start_from, configuration)
+        network = pretrained_network(start_from, configuration, trust)
     trainer = Trainer(network, configuration, device, select_precision(precision, device), n_micro_batches, ranks)
     record = state.resume(model_dir, trainer, configuration) if resumes else Record(start_from=start_from)
     if not ranks.agree(record.step, device):

@@ -45,6 +45,6 @@ def _list_to_tuple(value: Any) -> Any:
 
 
 ListAsTuple = BeforeValidator(_list_to_tuple)
-Whole = Annotated[int, BeforeValidator(_integral_to_int)]
+Whole = Annotated[int, BeforeValidator(_integral_to_int), Field(lt=2**63)]
 PositiveWhole = Annotated[Whole, Field(gt=0)]
 PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -1,17 +1,67 @@
 """The package's one logger: silent about details unless asked to be verbose."""
 
 import logging
+import os
+from contextlib import suppress
 
 from spleeter.errors import SpleeterError
 
-__all__ = ["configure_logger", "log_failure", "logger"]
+__all__ = [
+    "configure_logger",
+    "enable_logging",
+    "enable_tensorflow_logging",
+    "enable_verbose_logging",
+    "get_logger",
+    "log_failure",
+    "logger",
+    "reserve_standard_streams",
+]
+
+
+class _Logger(logging.Logger):
+    """A logger whose messages may get lost: on a full disk, in a closed stream, or where nobody reads them."""
+
+    def callHandlers(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):
+            super().callHandlers(record)
+
 
 logger: logging.Logger = logging.getLogger("spleeter")
+logger.__class__ = _Logger  # it may have been made before, by a program that configures it
+
+
+def reserve_standard_streams() -> None:
+    """Open the null device in place of each standard stream that is closed.
+
+    Else the next file that is opened, such as a stem, gets its descriptor, and libraries write their messages into it.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
 def configure_logger(verbose: bool) -> None:
     """Show debug messages if `verbose`, warnings and notes otherwise."""
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def get_logger() -> logging.Logger:
+    """The package's logger; `logger` itself. The original 1.x's, as the following."""
+    return logger
+
+
+def enable_logging() -> None:
+    """Show warnings and notes."""
+    configure_logger(verbose=False)
+
+
+def enable_verbose_logging() -> None:
+    """Show debug messages."""
+    configure_logger(verbose=True)
+
+
+enable_tensorflow_logging = enable_verbose_logging
 
 
 def log_failure(error: Exception, name: str) -> str:

@@ -1,28 +1,49 @@
-"""One function applied to many items in a thread pool."""
+"""How many cores there are to compute with, and one function applied to many items in a thread pool."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event
 from typing import TypeVar
 
-__all__ = ["in_parallel"]
+__all__ = ["available_cpus", "in_parallel", "until_stopped"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_PROGRESS_SECONDS = 0.2
+"""Between calls of `progress`: a signal that it raises is heard as soon."""
+
+
+def available_cpus() -> int:
+    """The cores that this process may use, by its affinity and by the quota of its Linux container (cgroup v2)."""
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(n_cpus, ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no such container, or "max"
+        return n_cpus
 
 
 def in_parallel(
     work: Callable[[Item], Result],
     items: Sequence[Item],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    stopped: Event | None = None,
 ) -> list[Result]:
     """Apply `work` to every item, in one thread per core: for work that releases Python's lock, such as decoding.
 
     Args:
         work: called once with each item.
         items: what it is called with.
-        progress: called in this thread with the number of items done and of all, first with 0 done. An exception that
-            it raises cancels the items that have not begun; those that have are finished.
+        progress: called in this thread with the number of items done and of all, first with 0 done, and then several
+            times a second. An exception that it raises cancels the items that have not begun; those that have are
+            finished, or stop by `stopped`.
+        stopped: is set when that happens, so that `work` can stop too: see `until_stopped`.
 
     Returns:
         The results, in the order of the items.
@@ -30,15 +51,30 @@ def in_parallel(
     Raises:
         The first exception that `work` or `progress` raises.
     """
-    results: dict[int, Result] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        futures = {threads.submit(work, item): index for index, item in enumerate(items)}
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
+    with ThreadPoolExecutor(available_cpus()) as threads:
+        futures = [threads.submit(work, item) for item in items]
+        for future in futures:
+            future.add_done_callback(done.put)
+        n_done = 0
         try:
             progress(0, len(items))
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                progress(len(results), len(items))
+            while n_done < len(items):
+                with suppress(Empty):
+                    done.get(timeout=_PROGRESS_SECONDS).result()
+                    n_done += 1
+                progress(n_done, len(items))
         except BaseException:
+            if stopped is not None:
+                stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    return [results[index] for index in range(len(items))]
+    return [future.result() for future in futures]
+
+
+def until_stopped(items: Iterable[Item], stopped: Event) -> Iterator[Item]:
+    """Yield items; raise CancelledError as soon as the event is set."""
+    for item in items:
+        if stopped.is_set():
+            raise CancelledError
+        yield item

@@ -12,6 +12,7 @@ import numpy as np
 from spleeter.errors import EncodeError
 from spleeter.types import Waveform
 from spleeter.utils.names import display_name, reason
+from spleeter.utils.temporary import temporary_folder
 
 __all__ = ["Spool"]
 
@@ -34,7 +35,7 @@ class Spool:
     def __init__(self, folder: Path | None, n_channels: int) -> None:
         self._folder, self._n_channels = folder, n_channels
         try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as this object
+            self._file = tempfile.TemporaryFile(dir=folder or temporary_folder())  # noqa: SIM115 - lives as long as this object
         except OSError as error:
             raise self._failure(error) from error
 
@@ -60,6 +61,5 @@ class Spool:
             self._file.close()
 
     def _failure(self, error: OSError) -> EncodeError:
-        return EncodeError(
-            f"cannot keep a temporary file in {display_name(self._folder or tempfile.gettempdir())}: {reason(error)}"
-        )
+        where = "" if self._folder is None else f" in {display_name(self._folder)}"
+        return EncodeError(f"cannot keep a temporary file{where}: {reason(error)}")

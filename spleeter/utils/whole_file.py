@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from spleeter.errors import SpleeterError
 from spleeter.types import PathLike
+from spleeter.utils.hidden_folder import HiddenFolder
 from spleeter.utils.names import display_name, reason
+from spleeter.utils.sync import sync_file
 
-__all__ = ["WholeFile", "is_partial", "write_whole"]
+__all__ = ["WholeFile", "commit_together", "write_whole"]
 
-_PREFIX, _SUFFIX = ".spleeter-", ".part"
 _BUFFER = 1 << 18  # bytes
+
+_syncs_later: ContextVar[bool] = ContextVar("_syncs_later", default=False)
+"""Whether `commit_together` writes the names of the files to the disk, once for all of them."""
 
 
 class WholeFile:
-    """A binary file object that collects in a hidden file beside `path`, and moves it there on `commit`.
+    """A binary file object that collects in a hidden folder beside `path`, and moves there on `commit`.
 
-    The hidden file's name is short and independent of the path's, so that every name the folder can hold works.
+    Once it is there, it is on the disk.
 
     Args:
-        path: where the file is to appear; its folder must exist.
+        path: where the file is to appear.
         error: raised in place of an OSError, here and by every method, as "cannot write PATH: REASON"; None leaves
             the OSError as it is.
+        make_folders: make the folders above it, rather than refuse the path if they are missing.
 
     Raises:
         `error`: if `path` cannot become a file: no such folder, no permission, a name too long, or something else
             than a writable file in its place.
     """
 
-    def __init__(self, path: PathLike, error: type[SpleeterError] | None = None) -> None:
+    def __init__(
+        self, path: PathLike, error: type[SpleeterError] | None = None, *, make_folders: bool = False
+    ) -> None:
         self.path = Path(os.fsdecode(path))
-        self.hidden_path = self.path.parent / f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
         self._error = error
         with self._converted():
-            _check_replaceable(self.path)
-            self._file = self.hidden_path.open("x+b", buffering=_BUFFER)
+            _check_replaceable(self.path, make_folders)
+            self._folder = HiddenFolder(self.path.parent)
+            self._content = self._folder.path / "content"
+            try:
+                self._file = self._content.open("x+b", buffering=_BUFFER)
+            except BaseException:
+                self._folder.remove()
+                raise
 
     def read(self, size: int = -1) -> bytes:
         with self._converted():
@@ -62,29 +74,35 @@ class WholeFile:
             return self._file.tell()
 
     def close(self) -> None:
-        """Write out what is buffered. The file does not appear at its path yet."""
+        """Write everything to the disk. The file does not appear at its path yet."""
         with self._converted():
+            self._file.flush()
+            sync_file(self._file.fileno())
             self._file.close()
 
     def fill(self, write: Callable[[Path], None]) -> None:
-        """Close the hidden file and have `write` make its content, given its path; its permissions stay."""
-        self.close()
+        """Have `write` make the content, given its path, instead of writing it here; its permissions stay."""
         with self._converted():
-            permissions = self.hidden_path.stat().st_mode
-            write(self.hidden_path)
-            self.hidden_path.chmod(permissions)
+            self._file.close()
+            permissions = self._content.stat().st_mode
+            write(self._content)
+            self._content.chmod(permissions)
+            with self._content.open("r+b") as file:  # Windows syncs no file that is open for reading only
+                sync_file(file.fileno())
 
     def commit(self) -> None:
         """Move the closed file to its path, replacing what was there, atomically."""
         with self._converted():
-            self.hidden_path.replace(self.path)
+            self._content.replace(self.path)
+            if not _syncs_later.get():
+                self._folder.sync()
+        self._folder.remove()
 
     def discard(self) -> None:
-        """Remove the hidden file. Never raises; may be called twice, and after `commit`."""
+        """Remove what is hidden. Never raises; may be called twice, and after `commit`."""
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            self.hidden_path.unlink(missing_ok=True)
+        self._folder.remove()
 
     @contextmanager
     def _converted(self) -> Iterator[None]:
@@ -109,9 +127,7 @@ def write_whole(
     Raises:
         `error`: if it cannot be written; nothing is left behind then.
     """
-    with suppress(OSError):  # WholeFile reports it
-        Path(os.fsdecode(path)).parent.mkdir(parents=True, exist_ok=True)
-    file = WholeFile(path, error)
+    file = WholeFile(path, error, make_folders=True)
     try:
         if callable(content):
             file.fill(content)
@@ -123,12 +139,46 @@ def write_whole(
         file.discard()
 
 
-def is_partial(path: Path) -> bool:
-    """Whether a path is that of a hidden file: one in the making, or left by a process that was killed."""
-    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+def commit_together(commits: Iterable[tuple[Path, Callable[[], None]]], folders: Mapping[Path, HiddenFolder]) -> None:
+    """Have several files appear: all of them, or, if one cannot, none, and what they replaced is back.
+
+    Args:
+        commits: the path of each file, and what makes it appear there.
+        folders: a hidden folder in the folder of each path, which keeps what is replaced.
+
+    Raises:
+        OSError: if what is replaced cannot be kept; and whatever a commit raises.
+    """
+    undo: list[tuple[Path, Path | None]] = []
+    token = _syncs_later.set(True)
+    try:
+        for path, commit in commits:
+            is_replaced = os.path.lexists(path) and not path.is_dir()
+            backup = folders[path.parent].path / str(len(undo)) if is_replaced else None
+            undo.append((path, backup))
+            if backup is not None:
+                _keep(path, backup)
+            commit()
+        for folder in folders.values():
+            folder.sync()
+    except BaseException:
+        for path, backup in reversed(undo):
+            with suppress(OSError):
+                path.unlink() if backup is None else backup.replace(path)
+        raise
+    finally:
+        _syncs_later.reset(token)
 
 
-def _check_replaceable(path: Path) -> None:
+def _keep(path: Path, backup: Path) -> None:
+    """Give the file at a path another name too, so that at no time there is none at the path."""
+    try:
+        os.link(path, backup, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # a file system without links, such as FAT
+        path.rename(backup)
+
+
+def _check_replaceable(path: Path, make_folders: bool) -> None:
     """Raise OSError if there is something at `path` that a file must not or cannot replace."""
     with suppress(FileNotFoundError):
         path.stat()
@@ -136,5 +186,5 @@ def _check_replaceable(path: Path) -> None:
             raise FileExistsError(0, "it exists and is not a file")
         if not os.access(path, os.W_OK):
             raise PermissionError(0, "it exists and is read-only")
-    if not path.parent.is_dir():
+    if not (make_folders or path.parent.is_dir()):
         raise NotADirectoryError(0, f"there is no folder {display_name(path.parent)}")

@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -187,8 +188,41 @@ RULES: list[tuple[str, Any, str]] = [
     ("instrument_list", {"vocals": 1}, "must be a list"),
     *[
         ("instrument_list", ["ok", bad], "must be usable in a file name")
-        for bad in ("", "  ", ".", "..", "a/b", "a\\b", "a\0b")
+        for bad in (
+            *(
+                "",
+                "  ",
+                ".",
+                "..",
+                "a/b",
+                "a\\b",
+                "a\0b",
+                "a\nb",
+                "a\r",
+                "\x1b[31m",
+                "a\x85",
+                "\u202etxt",
+                "\ud800",
+                "\udcff",
+            ),
+            *("nul", "CON", "Aux.1", "com1", "LPT9", "a" * 101, "リ" * 34),
+        )
     ],
+    ("instrument_list", ["Drums", "drums"], "must not name an instrument twice, whatever the case"),
+    ("instrument_list", ["\u00dc", "U\u0308"], "must not name an instrument twice"),
+    ("instrument_list", [f"i{number}" for number in range(101)], "must not name more than 100 instruments"),
+    ("model_dir", "\ud800", "must be text without surrogates"),
+    ("model_dir", "a\0b", "must be a path: it holds NUL"),
+    ("sample_rate", 999, "must be at least 1000"),
+    ("sample_rate", 384_001, "must be at most 384000"),
+    ("n_chunks_per_song", 10_001, "must be at most 10000"),
+    ("validation_chunks_per_song", 10_001, "must be at most 10000"),
+    ("separation_exponent", 101, "must be at most 100"),
+    ("batch_size", 1366, "must be at most 1365 segments, whose magnitudes take 16 GiB"),
+    ("chunk_duration", 1015, "must be at most 1014 seconds, which take 1 GiB"),
+    ("random_seed", 10**400, "must be less than 9.22337e+18"),
+    ("train_max_steps", 1e300, "must be less than 9.22337e+18"),
+    ("model.type", "__init__", "must be a dotted name"),
     ("instrument_list", ["ok", 5], "must be text"),
     ("model", "unet.unet", "must be an object"),
     ("model.type", "unet", "must be a dotted name"),
@@ -204,8 +238,7 @@ RULES: list[tuple[str, Any, str]] = [
     ("model.params.conv_activation", "elu", "must be one of ReLU, ELU, LeakyReLU; did you mean 'ELU'?"),
     ("model.params.deconv_activation", "Tanh", "must be one of ReLU, ELU, LeakyReLU"),
     ("model.params.deconv_activation", 1, "must be one of"),
-    ("n_channels", 1, "must be 2 for a U-Net"),
-    ("n_channels", 3, "must be 2 for a U-Net"),
+    ("n_channels", 3, "must be 1 or 2 for a U-Net"),
     ("frame_length", 4095, "must be even"),
     ("frame_step", 1000, "must divide frame_length, 4096, into three or more"),
     ("frame_step", 2048, "must divide frame_length, 4096, into three or more"),
@@ -233,7 +266,7 @@ RULES: list[tuple[str, Any, str]] = [
     ("model.params.batch_statistics", 1, "must be true or false"),
 ]
 POSITIVE_WHOLE = [
-    *("sample_rate", "n_channels", "frame_length", "frame_step", "T", "F"),
+    *("n_channels", "frame_length", "frame_step", "T", "F"),
     *("n_chunks_per_song", "batch_size", "train_max_steps", "save_checkpoints_steps", "save_summary_steps"),
     "validation_chunks_per_song",
 ]
@@ -241,7 +274,8 @@ POSITIVE_REAL = ["separation_exponent", "chunk_duration", "learning_rate"]
 for _key in POSITIVE_WHOLE + POSITIVE_REAL:
     RULES += [(_key, bad, "must be greater than 0") for bad in (0, -1)]
     RULES += [(_key, bad, "number") for bad in ("44100", True, [1], float("nan"), float("inf"))]
-for _key in [*POSITIVE_WHOLE, "throttle_secs", "random_seed"]:
+RULES += [("sample_rate", bad, "must be at least 1000") for bad in (0, -1)]
+for _key in [*POSITIVE_WHOLE, "throttle_secs", "random_seed", "sample_rate"]:
     RULES += [(_key, 1.5, "must be a whole number")]
 
 
@@ -266,8 +300,85 @@ def test_message_names_file_key_value_and_rule(key: str, value: Any, rule: str, 
     assert rule in message
     items = value if isinstance(value, list) and value else [value]
     shown = [json.dumps(item) if isinstance(item, bool) else repr(item) for item in items]
-    assert any(text in message for text in shown)
+    assert any(text[:77] in message for text in shown)
     assert "pydantic" not in message.lower()
+
+
+HUGE: list[dict[str, Any]] = [
+    {"T": 2**40},
+    {"T": 8192},
+    {"frame_length": 2**30, "frame_step": 2**28},
+    {"frame_length": 2**16, "frame_step": 2**14, "F": 32_704},
+    {"model": {"params": {"conv_n_filters": [10**6] * 6}}},
+    {"model": {"params": {"conv_n_filters": [1024, 1, 1, 1, 1, 1]}}},
+    {"model": {"type": "blstm.blstm", "params": {"lstm_units": 10**6}}},
+    {"model": {"type": "blstm.blstm"}, "n_channels": 64},
+    {"model": {"type": "mine.network"}, "n_channels": 64},
+    {"instrument_list": [f"i{number}" for number in range(100)]},
+]
+
+
+@pytest.mark.parametrize("values", HUGE, ids=str)
+def test_a_few_bytes_ask_for_no_more_memory_than_the_bound(values: dict[str, Any]) -> None:
+    message = message_of({**MINIMAL, **values})
+    assert re.search(r": F = \d+ must be lower, or T = \d+, .* would take about \S+ GiB, and at most 1 GiB", message)
+
+
+@pytest.mark.parametrize(
+    "values", [{"F": 2048}, {"T": 2048, "F": 2048}, {"T": 1024, "model": {"type": "blstm.blstm"}}]
+)
+def test_larger_models_than_the_released_ones_fit(values: dict[str, Any]) -> None:
+    five = {"instrument_list": [f"i{number}" for number in range(5)]}
+    Configuration.load({**MINIMAL, **five, **values})
+
+
+@pytest.mark.parametrize("model_type", ["unet.unet", "unet.softmax_unet", "blstm.blstm"])
+def test_the_estimated_weights_are_those_of_the_network(model_type: str) -> None:
+    """A bound of the memory must be no bound of something else."""
+    from spleeter.model.functions import build
+
+    configuration = Configuration.load({**MINIMAL, "model": {"type": model_type}, "T": 64, "F": 128})
+    rules = configuration.model.rules
+    assert rules is not None
+    n_weights, _ = rules.n_values(configuration.model.params, 2, 64, 128)
+    actual = sum(parameter.numel() for parameter in build(configuration).parameters())
+    assert 0.9 * actual <= len(configuration.instrument_list) * n_weights <= 2 * actual
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    for file, descriptor in ((tmp_path / "song.json", None), (tmp_path / "configuration.json", tmp_path)):
+        with file.open("wb") as stream:
+            stream.truncate(2**40)  # sparse
+        assert message_of(descriptor or file).endswith(f"{file}: it has more than 1048576 bytes")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has neither")
+@pytest.mark.parametrize(("kind", "name"), [("pipe", "a pipe"), ("/dev/zero", "a device"), ("/", "a folder")])
+def test_what_is_no_plain_file_in_a_folder_is_refused_by_name(tmp_path: Path, kind: str, name: str) -> None:
+    file = tmp_path / "configuration.json"
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(kind)
+    assert message_of(tmp_path) == f"cannot read configuration file {file}: it is {name}, not a plain file"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has none")
+def test_a_pipe_that_the_user_names_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(json.dumps(MINIMAL),))
+    writer.start()
+    assert Configuration.load(pipe) == Configuration.load(MINIMAL)
+    writer.join()
+
+
+def test_endless_and_dangling_links_are_one_clear_line(tmp_path: Path) -> None:
+    for target in ("configuration.json", "nowhere"):
+        file = tmp_path / "configuration.json"
+        file.unlink(missing_ok=True)
+        file.symlink_to(target)
+        assert "configuration" in message_of(tmp_path)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
@@ -458,7 +569,7 @@ def test_model_dir_beside_the_file_becomes_absolute(tmp_path: Path, monkeypatch:
     assert Configuration.load("song.json") == Configuration.load(file)
 
 
-@pytest.mark.parametrize("model_dir", ["2stems", "a/b", "x" * 5000, "nul\0", "song.json"])
+@pytest.mark.parametrize("model_dir", ["2stems", "a/b", "x" * 5000, "song.json"])
 def test_model_dir_that_is_not_beside_the_file_stays_as_written(model_dir: str, tmp_path: Path) -> None:
     file = write(tmp_path / "song.json", {"model_dir": model_dir})
     assert Configuration.load(file).model_dir == model_dir
@@ -499,10 +610,10 @@ def test_folder_without_configuration(tmp_path: Path) -> None:
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "song.json", MINIMAL)
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *_: object) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert message_of(file) == f"cannot read configuration file {file}: Permission denied"
 
 
@@ -569,24 +680,25 @@ def test_configurations_of_the_golden_cases_load(caplog: pytest.LogCaptureFixtur
 # Round trips
 
 
-NAME_CHARACTERS = st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"])
+NAME_CHARACTERS = st.characters(exclude_characters="/\\\0").filter(str.isprintable)
 NAMES = st.text(NAME_CHARACTERS, max_size=8).filter(lambda text: text.strip() not in ("", ".", ".."))
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda items: st.lists(items, max_size=3) | st.dictionaries(st.text(), items, max_size=3),
     max_leaves=5,
 )
-POSITIVE = st.integers(1, 10**9)
-REAL = st.floats(min_value=1e-12, max_value=1e12)
+POSITIVE = st.integers(1, 10_000)
+REAL = st.floats(min_value=1e-12, max_value=50)
 ACTIVATION = st.sampled_from(["ReLU", "ELU", "LeakyReLU"])
-PATH = st.none() | st.text(min_size=1, max_size=12)
+PATH_TEXT = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
+PATH = st.none() | PATH_TEXT
 UNET: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["unet.unet", "unet.softmax_unet"])},
     optional={
         "params": st.fixed_dictionaries(
             {},
             optional={
-                "conv_n_filters": st.lists(POSITIVE, min_size=6, max_size=6),
+                "conv_n_filters": st.lists(st.integers(1, 64), min_size=6, max_size=6),
                 "conv_activation": ACTIVATION,
                 "deconv_activation": ACTIVATION,
             },
@@ -603,21 +715,21 @@ MODEL: st.SearchStrategy[dict[str, Any]] = st.one_of(UNET, OWN)
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """The dict of a valid configuration, some keys absent."""
-    instruments = draw(st.lists(NAMES, min_size=2, max_size=6, unique=True))
+    instruments = draw(st.lists(NAMES, min_size=2, max_size=6, unique_by=str.casefold))
     model: dict[str, Any] = draw(MODEL)
     is_unet = model["type"].startswith("unet.")
     frame_step = draw(st.integers(1, 64)) * 64
     frame_length = frame_step * draw(st.integers(3, 8))
     n_bins = frame_length // 2 + 1
     required = {
-        "model_dir": draw(st.text(min_size=1, max_size=12)),
+        "model_dir": draw(PATH_TEXT),
         "mix_name": instruments[0],
         "instrument_list": instruments[1:],
         "model": model,
-        "n_channels": 2 if is_unet else draw(st.integers(1, 8)),
+        "n_channels": draw(st.integers(1, 2 if is_unet else 3)),
         "frame_length": frame_length,
         "frame_step": frame_step,
-        "T": 2 ** draw(st.integers(6 if is_unet else 0, 12)),
+        "T": 2 ** draw(st.integers(6 if is_unet else 0, 7)),
         "F": 64 * draw(st.integers(1, n_bins // 64)) if is_unet else draw(st.integers(1, n_bins)),
     }
     optional: dict[str, st.SearchStrategy[Any]] = {
@@ -630,6 +742,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         **dict.fromkeys(("train_csv", "validation_csv", "training_cache", "validation_cache"), PATH),
         **dict.fromkeys(POSITIVE_REAL, REAL),
         **{key: POSITIVE for key in POSITIVE_WHOLE if key not in required},
+        "batch_size": st.integers(1, 256),
+        "sample_rate": st.integers(1000, 192_000),
     }
     given_optional: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=optional))
     return {**required, **given_optional}

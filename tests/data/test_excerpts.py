@@ -1,16 +1,24 @@
 """The cache of excerpts: it holds the samples of the files; excerpts are cut once, and again if something changes."""
 
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from spleeter.audio.adapter import AudioReader
+from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.data import excerpts
 from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
 from spleeter.data.song_list import ListedSong, read_song_list
 from spleeter.errors import DatasetError
 from tests.data.songs import configuration, write_songs
+from tests.utils.leftovers import leave_hidden_folder
 
 SETTINGS = configuration()
 CUT = Cut(2, 1.0)
@@ -24,9 +32,9 @@ def songs(tmp_path: Path) -> list[ListedSong]:
 
 
 def build(tmp_path: Path, songs: list[ListedSong], cut: Cut = CUT) -> list[SongExcerpts]:
-    made, problems = ExcerptCache(tmp_path / "cache", cut, SETTINGS).build(songs)
-    assert not problems
-    return made
+    with ExcerptCache(tmp_path / "cache", cut, SETTINGS).build(songs) as (made, problems):
+        assert not problems
+        return made
 
 
 def files(tmp_path: Path) -> dict[str, int]:
@@ -99,8 +107,9 @@ def test_an_interrupted_build_is_resumed(tmp_path: Path, songs: list[ListedSong]
         if done:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        ExcerptCache(tmp_path / "cache", CUT, SETTINGS).build(songs, stop)
+    cache = ExcerptCache(tmp_path / "cache", CUT, SETTINGS)
+    with pytest.raises(KeyboardInterrupt), cache.build(songs, stop):
+        pass
     before = files(tmp_path)
     assert before
     build(tmp_path, songs)
@@ -109,12 +118,32 @@ def test_an_interrupted_build_is_resumed(tmp_path: Path, songs: list[ListedSong]
     assert before.items() <= after.items()
 
 
+@pytest.mark.parametrize("ending", [".npy", ".json"])
+@pytest.mark.parametrize("n_bytes", [0, 7, 100, -1])
+def test_files_that_a_power_loss_left_short_are_cut_again(
+    tmp_path: Path, songs: list[ListedSong], ending: str, n_bytes: int
+) -> None:
+    whole = [made.open().copy() for made in build(tmp_path, songs)]
+    for path in (tmp_path / "cache").glob(f"*{ending}"):
+        path.write_bytes(path.read_bytes()[:n_bytes])
+    for expected, made in zip(whole, build(tmp_path, songs), strict=True):
+        np.testing.assert_array_equal(made.open(), expected)
+
+
+def test_excerpts_that_are_gone_are_an_error_of_one_line(tmp_path: Path, songs: list[ListedSong]) -> None:
+    (made, *_) = build(tmp_path, songs)
+    for path in (tmp_path / "cache").glob("*.npy"):
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"cache are gone or damaged \(No such file or directory\): start again"):
+        made.open()
+
+
 def test_incomplete_files_are_cut_again(tmp_path: Path, songs: list[ListedSong]) -> None:
     whole = [made.open().copy() for made in build(tmp_path, songs)]
     arrays = sorted((tmp_path / "cache").glob("*.npy"))
     arrays[0].write_bytes(arrays[0].read_bytes()[:-1000])
     arrays[1].unlink()
-    (tmp_path / "cache" / ".spleeter-0123456789ab.part").write_bytes(b"half of it")
+    leave_hidden_folder(tmp_path / "cache")
     for expected, made in zip(whole, build(tmp_path, songs), strict=True):
         np.testing.assert_array_equal(made.open(), expected)
     assert not list((tmp_path / "cache").glob("*.part"))
@@ -146,9 +175,87 @@ def test_excerpts_of_other_settings_and_versions_are_replaced(
         monkeypatch.setattr(excerpts, "CACHE_VERSION", 1000)
     else:
         settings = configuration(sample_rate=16000)
-    ExcerptCache(tmp_path / "cache", cut, settings).build(songs)
+    with ExcerptCache(tmp_path / "cache", cut, settings).build(songs):
+        pass
     assert before.keys() & files(tmp_path).keys() == {"notes.txt"}
     assert len(files(tmp_path)) == 7
+
+
+_USE = """
+import sys
+from pathlib import Path
+from tests.data.test_excerpts import CUT, SETTINGS, ExcerptCache, read_song_list
+
+songs, _ = read_song_list(Path(sys.argv[1]), SETTINGS)
+with ExcerptCache(Path(sys.argv[2]), CUT, SETTINGS).build(songs) as (made, _):
+    print("in use", flush=True)
+    sys.stdin.readline()
+    print(sum(int(song.open().any()) for song in made), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def user(tmp_path: Path, songs: list[ListedSong]) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that has excerpts in use, and reads them when it is sent a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _USE, str(tmp_path / "songs" / "songs.csv"), str(tmp_path / "cache")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "in use\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_excerpts_in_use_by_another_process_stay_beside_those_of_other_settings(
+    tmp_path: Path, songs: list[ListedSong], user: subprocess.Popen[str]
+) -> None:
+    build(tmp_path, songs, Cut(3, 1.0))
+    assert len(files(tmp_path)) == 12
+    assert user.stdin is not None
+    assert user.stdout is not None
+    user.stdin.write("\n")
+    user.stdin.flush()
+    assert user.stdout.readline() == "3\n", "it reads all its songs"
+
+
+def test_what_a_killed_process_used_is_removed(
+    tmp_path: Path, songs: list[ListedSong], user: subprocess.Popen[str]
+) -> None:
+    user.kill()
+    user.wait()
+    build(tmp_path, songs, Cut(3, 1.0))
+    assert len(files(tmp_path)) == 6
+    assert {path.name for path in (tmp_path / "cache").glob(".*")} <= {".lock"}
+
+
+class _SlowAdapter(PyAVAudioAdapter):
+    """Takes ten seconds for a file."""
+
+    def open(self, *arguments: Any, **options: Any) -> AudioReader:
+        reader = super().open(*arguments, **options)
+        block = next(reader.blocks())
+        reader.blocks = lambda: (time.sleep(0.05) or block for _ in range(200))  # type: ignore[method-assign]
+        return reader
+
+
+def test_an_interruption_is_heard_in_the_middle_of_a_file(tmp_path: Path, songs: list[ListedSong]) -> None:
+    begin = time.monotonic()
+
+    def stop(done: int, total: int) -> None:
+        if time.monotonic() - begin > 0.5:
+            raise KeyboardInterrupt
+
+    cache = ExcerptCache(tmp_path / "cache", CUT, SETTINGS, _SlowAdapter())
+    with pytest.raises(KeyboardInterrupt), cache.build(songs, stop):
+        pass
+    assert time.monotonic() - begin < 3
+    assert {path.name for path in (tmp_path / "cache").iterdir()} <= {".lock"}
 
 
 def test_an_excerpt_must_be_as_long_as_a_segment() -> None:

@@ -115,10 +115,22 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "cannot be read: Is a directory",
     ),
     "not UTF-8": (
-        lambda f: (f / "songs.csv").write_bytes(HEADER.encode() + b"\n\xff\xfe"),
+        lambda f: (f / "songs.csv").write_bytes(HEADER.encode() + b"\nsong0/vocals.wav,Caf\xe9.wav,4\n"),
+        ERROR,
+        "songs.csv, line 2 (vocals)",
+        "Caf\\udce9.wav'; the list is not UTF-8: save it as UTF-8",
+    ),
+    "a spreadsheet's own format": (
+        lambda f: (f / "songs.csv").write_bytes(b"PK\x03\x04\x00\x00"),
         ERROR,
         "songs.csv",
-        "is not UTF-8; save it as UTF-8",
+        "is no text; save it as CSV, in UTF-8",
+    ),
+    "half a UTF-16 character": (
+        lambda f: (f / "songs.csv").write_bytes(HEADER.encode("utf-16")[:-1]),
+        ERROR,
+        "songs.csv",
+        "cannot be read: 'utf-16",
     ),
     "an empty list": (written(""), ERROR, "songs.csv", "is empty"),
     "a header alone": (written(HEADER), ERROR, "songs.csv", "lists no songs"),
@@ -134,7 +146,19 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "songs.csv",
         "has the column vocals_path twice",
     ),
-    "too few cells": (line(STEMS), ERROR, "songs.csv, line 2", "has 2 cells, but the header 3"),
+    "too few cells": (
+        line("song0/vocals.wav"),
+        ERROR,
+        "songs.csv, line 2 (vocals)",
+        "has no accompaniment_path",
+    ),
+    "too many cells": (line(f"{STEMS},4,5"), ERROR, "songs.csv, line 2", "has 4 cells, but the header 3"),
+    "a mixture by another name": (
+        written("mixture_path,vocals_path,accompaniment_path", f"song0/vocals.wav,{STEMS}"),
+        WARNING,
+        "songs.csv",
+        "has no column mix_path (mix_name), and does not use mixture_path: the mixture is the sum of the stems",
+    ),
     "an empty cell": (
         line(",song0/accompaniment.wav,4"),
         ERROR,
@@ -147,7 +171,6 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "songs.csv, line 2 (accompaniment)",
         "has no vocals_path",
     ),
-    "nan for a duration": (line(f"{STEMS},nan"), ERROR, SONG, "its duration is 'nan', not a number of seconds"),
     "words for a duration": (line(f"{STEMS},4 min"), ERROR, SONG, "its duration is '4 min', not a number"),
     "no duration at all": (line(f"{STEMS},-1"), ERROR, SONG, "its duration is '-1', not a number of seconds"),
     "a duration beyond the audio": (line(f"{STEMS},400"), ERROR, SONG, "is listed as 400 s, but it is 4.00 s long"),
@@ -186,7 +209,19 @@ KINDS: dict[str, tuple[Spoil, Severity, str, str]] = {
         "songs.csv, line 3 (song1)",
         "is the same song as ",
     ),
-    "mono": (audio("vocals", noise(channels=1)), DISCARDED, SONG, "vocals.wav has 1 channels, not 2"),
+    "mono": (audio("vocals", noise(channels=1)), WARNING, SONG, "vocals.wav has 1 channel: copied to 2"),
+    "six channels": (
+        audio("vocals", noise(channels=6)),
+        WARNING,
+        SONG,
+        "vocals.wav has 6 channels: mixed down or cut",
+    ),
+    "a few samples less": (
+        audio("vocals", noise()[:-5]),
+        WARNING,
+        SONG,
+        "its files differ in length by 0.62 ms: cut to the shortest, 3.999 s",
+    ),
     "too short": (both_short, DISCARDED, SONG, "it is 0.30 s long, and a segment of T = 64 frames 0.54 s"),
     "a silent stem": (audio("vocals", np.zeros((32000, 2))), WARNING, SONG, "silent throughout: vocals"),
     "another sample rate": (
@@ -230,17 +265,18 @@ def test_all_problems_are_reported_together(folder: Path) -> None:
     soundfile.write(folder / "song4" / "vocals.wav", np.zeros((32000, 2)), 8000)
     problems = problems_of(folder)
     by_severity = [sum(problem.severity is severity for problem in problems) for severity in Severity]
-    assert by_severity == [3, 1, 1]
+    assert by_severity == [3, 0, 2]
 
 
 def test_the_same_audio_for_training_and_validation_is_an_error(folder: Path) -> None:
     copied(folder)
     settings = configuration()
     songs, _ = read_song_list(folder / "songs.csv", settings)
-    first, second, _ = [(each.song, each.inspection) for each in inspect_songs(songs, settings)]
+    first, second, third = [(each.song, each.inspection) for each in inspect_songs(songs, settings)]
     assert first[1] is not None
     assert second[1] is not None
-    (problem,) = shared_songs([(first[0], first[1])], [(second[0], second[1])])
+    assert third[1] is not None
+    (problem,) = shared_songs([(first[0], first[1]), (third[0], third[1])], [(second[0], second[1])])
     assert problem.severity is ERROR
     assert problem.place == f"{folder / 'songs.csv'}, line 2 (song0)"
     assert "a song to validate on must not be trained on" in problem.message

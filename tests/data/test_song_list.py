@@ -1,5 +1,7 @@
 """Lists of songs: what is read is what was written, by this package, the original, a spreadsheet or musdb."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,8 +71,24 @@ def test_paths_below_the_list_are_relative_so_that_both_can_be_moved(folder: Pat
         b"\xef\xbb\xbfvocals_path,accompaniment_path,duration\r\nSodium/vocals.wav,Sodium/drums.wav,3\r\n\r\n",
         b'duration, accompaniment_path ,vocals_path,genre\n3,"Sodium/drums.wav", Sodium/vocals.wav ,"a, b"\n',
         b"mix_path,vocals_path,accompaniment_path,duration\n\n,Sodium/vocals.wav,Sodium/drums.wav,3.0",
+        b"vocals_path;accompaniment_path;duration\r\nSodium/vocals.wav;Sodium/drums.wav;3,0\r\n;;\r\n",
+        b"sep=;\nvocals_path;accompaniment_path;duration\nSodium/vocals.wav;Sodium/drums.wav;3\n",
+        "vocals_path\taccompaniment_path\tduration\r\nSodium/vocals.wav\tSodium/drums.wav\t3\r\n".encode("utf-16"),
+        b"vocals_path,accompaniment_path,duration,,\rSodium/vocals.wav,Sodium/drums.wav,3,,,\r",
+        b'vocals_path, accompaniment_path, duration\n"Sodium/vocals.wav", "Sodium/drums.wav", "3"\n',
+        b",mix_path,vocals_path,accompaniment_path,duration\n0,NaN,Sodium\\vocals.wav,.\\Sodium\\drums.wav,3\n",
     ],
-    ids=["of a spreadsheet on Windows", "columns in another order, and others", "no mixture, no end of line"],
+    ids=[
+        "of a spreadsheet on Windows",
+        "columns in another order, and others",
+        "no mixture, no end of line",
+        "semicolons and a decimal comma",
+        "Excel's hint",
+        "Excel's Unicode text",
+        "empty cells at the end, and the ends of lines of old Macs",
+        "quotes and spaces",
+        "of pandas on Windows",
+    ],
 )
 def test_variants_of_a_list_read_the_same(folder: Path, text: bytes) -> None:
     (found,) = read_text(folder, text, folder / "songs")
@@ -80,6 +98,30 @@ def test_variants_of_a_list_read_the_same(folder: Path, text: bytes) -> None:
         "accompaniment": (AudioSource(path / "drums.wav"),),
     }
     assert found.duration == 3
+
+
+@pytest.mark.parametrize("empty", ["", ",", ",nan", ",NaN", ",None", ",<NA>"])
+def test_a_duration_may_be_missing(folder: Path, empty: str) -> None:
+    text = f"vocals_path,accompaniment_path,duration\nSodium/vocals.wav,Sodium/drums.wav{empty}\n"
+    (found,) = read_text(folder, text, folder / "songs")
+    assert found.duration is None
+
+
+def test_a_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "songs"))
+    (found,) = read_text(folder, "vocals_path,accompaniment_path\n~/Sodium/vocals.wav,~/Sodium/drums.wav\n")
+    assert found.sources["vocals"] == (AudioSource(folder / "songs" / "Sodium" / "vocals.wav"),)
+
+
+def test_names_of_files_that_are_not_utf_8_are_written_and_read(folder: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(folder / "songs") + b"/Caf\xe9.wav"))
+    odd.touch()
+    listed = song(folder, "Sodium", None)
+    listed = replace(listed, sources={**listed.sources, "vocals": (AudioSource(odd),)})
+    write_song_list(folder / "songs.csv", [listed], SETTINGS)
+    (found,), problems = read_song_list(folder / "songs.csv", SETTINGS)
+    assert not problems
+    assert found.sources == listed.sources
 
 
 def test_relative_paths_start_from_the_lists_folder_or_the_data_folder(folder: Path) -> None:

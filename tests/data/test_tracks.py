@@ -98,10 +98,25 @@ def test_other_sample_rates_are_resampled_and_mono_is_copied(
     assert "drums.wav: resampled from 22050 to 44100 Hz" in caplog.text
 
 
-def test_stems_that_differ_in_length_are_refused(tmp_path: Path) -> None:
+def test_a_stem_that_is_a_few_samples_shorter_is_padded_with_zeros(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = write_track(tmp_path / "song", STEMS)
-    soundfile.write(folder / "bass.wav", STEMS[2, :-1], RATE)
-    with pytest.raises(DatasetError, match=r"song: they differ in length: bass 2999, drums 3000"):
+    soundfile.write(folder / "bass.wav", STEMS[2, :-5], RATE)
+    with caplog.at_level("INFO", "spleeter"):
+        audio = load_track(find_tracks(tmp_path)[0], ["vocals", "bass"], RATE, 2)
+    expected = STEMS.copy()
+    expected[2, -5:] = 0
+    np.testing.assert_allclose(audio.references, expected[[0, 2]], atol=1e-6)
+    np.testing.assert_allclose(audio.mixture, expected.sum(0), atol=1e-6)
+    assert "song: bass has 2995 samples, drums 3000: padded with up to 5 zeros" in caplog.text
+
+
+def test_stems_that_differ_in_length_are_refused(tmp_path: Path) -> None:
+    stems = sixteen_bits(0.1 * synthetic(4, 12000)[0])
+    folder = write_track(tmp_path / "song", stems)
+    soundfile.write(folder / "bass.wav", stems[2, :7000], RATE)
+    with pytest.raises(DatasetError, match=r"song: its files differ in length: bass has 7000 samples, drums 12000"):
         load(find_tracks(tmp_path)[0], "vocals", "bass")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +14,17 @@ import museval
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
 from spleeter.data.tracks import Track, find_tracks
 from spleeter.errors import EvaluationError
 from spleeter.evaluation.evaluate import Method, evaluate, plan_tracks, score_tracks
 from spleeter.evaluation.scores import FRAME_METRICS, read_scores
+from spleeter.model.functions import build
 from spleeter.separator import Progress, Separator
+from tests.conftest import TINY
 from tests.evaluation.conftest import NAMES, RATE, sixteen_bits, synthetic, write_track
 
 STEMS = sixteen_bits(0.1 * synthetic(4, 3 * RATE)[0])
@@ -106,6 +113,115 @@ def test_scores_of_different_precisions_are_not_mixed(
     half = Separator(tiny_model, device="cpu", precision="bfloat16")
     with pytest.raises(EvaluationError, match="made with other settings"):
         plan_tracks(tracks, [Method("mask", half)], out)
+
+
+def trained_on(model: Path, folder: Path, seed: int) -> Path:
+    """A copy of a model with other weights, written at the same time and of the same size."""
+    shutil.copytree(model, folder, dirs_exist_ok=True)
+    before = (folder / "model.safetensors").stat()
+    configuration = Configuration.load(folder)
+    torch.manual_seed(seed)
+    save_network(folder, build(configuration), configuration)
+    os.utime(folder / "model.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (folder / "model.safetensors").stat().st_size == before.st_size
+    return folder
+
+
+def test_scores_of_other_weights_are_removed_and_made_again(
+    tracks: list[Track], tiny_model: Path, out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = trained_on(tiny_model, tmp_path / "model", seed=1)
+    evaluate(tracks, [Method("model", Separator(model, device="cpu"))], out)
+    before = read_scores(out / "metrics" / "model" / "test" / "song 0.json")
+    again = Method("model", Separator(model, device="cpu"))
+    assert plan_tracks(tracks, [again], out) == []
+
+    trained_on(tiny_model, model, seed=2)
+    trained = Method("model", Separator(model, device="cpu"))
+    with caplog.at_level(logging.INFO, "spleeter"):
+        tasks = plan_tracks(tracks[:1], [trained], out)
+    assert [task.track.name for task in tasks] == ["song 0"]
+    assert "removed scores of 2 tracks, which are not of these weights and files" in caplog.text
+    assert files(out) == {"metrics/model/settings.json"}, "no table mixes the scores of two models"
+    assert score_tracks(tasks, keep_audio=False) == []
+    after = read_scores(out / "metrics" / "model" / "test" / "song 0.json")
+    assert after.targets[0].whole != before.targets[0].whole
+
+
+def test_scores_of_a_track_whose_files_have_changed_are_made_again(
+    tracks: list[Track], mask: Method, out: Path
+) -> None:
+    evaluate(tracks, [mask], out, keep_audio=False)
+    path = tracks[0].path / "drums.wav"
+    before = path.stat()
+    soundfile.write(path, np.zeros_like(STEMS[0]), RATE)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert [task.track.name for task in plan_tracks(tracks, [mask], out)] == ["song 0"]
+
+
+def test_scores_of_older_versions_are_made_again(
+    tracks: list[Track], mask: Method, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluate(tracks, [mask], out, keep_audio=False)
+    for path in (out / "metrics" / "mask" / "test").iterdir():
+        old = {key: value for key, value in json.loads(path.read_text()).items() if key != "made_from"}
+        path.write_text(json.dumps(old))
+    settings = out / "metrics" / "mask" / "settings.json"
+    settings.write_text(json.dumps({k: v for k, v in json.loads(settings.read_text()).items() if k != "exact"}))
+    with caplog.at_level(logging.INFO, "spleeter"):
+        assert len(plan_tracks(tracks, [mask], out)) == 2
+    assert "removed scores of 2 tracks" in caplog.text
+
+
+def test_scores_outlive_a_change_of_the_trainings_keys_alone(tracks: list[Track], mask: Method, out: Path) -> None:
+    evaluate(tracks, [mask], out, keep_audio=False)
+    keys = {**mask.separator.configuration.to_dict(), "train_max_steps": 7, "learning_rate": 0.5}
+    longer = Method("mask", Separator(Configuration.load(keys), device="cpu"))
+    assert plan_tracks(tracks, [longer], out) == []
+
+
+def test_weights_that_change_while_they_are_loaded_are_not_scored(
+    tracks: list[Track], tiny_model: Path, out: Path, tmp_path: Path
+) -> None:
+    model = trained_on(tiny_model, tmp_path / "model", seed=1)
+    method = Method("model", Separator(model, device="cpu"))
+    assert method.weights_digest
+    trained_on(tiny_model, model, seed=2)
+    with pytest.raises(EvaluationError, match="have changed while they were loaded"):
+        evaluate(tracks, [method], out)
+
+
+def test_exact_scores_are_not_mixed_with_others(
+    tracks: list[Track], mask: Method, out: Path, tiny_model: Path
+) -> None:
+    plan_tracks(tracks, [mask], out)
+    with pytest.raises(EvaluationError, match="made with other settings"):
+        plan_tracks(tracks, [Method("mask", Separator(tiny_model, device="cpu", exact=True))], out)
+
+
+def test_settings_that_a_power_loss_left_empty_are_written_again(
+    tracks: list[Track], mask: Method, out: Path
+) -> None:
+    evaluate(tracks, [mask], out, keep_audio=False)
+    settings = out / "metrics" / "mask" / "settings.json"
+    whole = settings.read_text()
+    settings.write_text("")
+    assert plan_tracks(tracks, [mask], out) == []
+    assert settings.read_text() == whole
+
+
+def test_mono_models_and_mono_tracks_are_scored(tmp_path: Path, out: Path) -> None:
+    network = {"type": "blstm.blstm", "params": {"lstm_units": 4}}
+    keys = {**TINY, "model": network, "n_channels": 1, "model_dir": str(tmp_path / "mono")}
+    configuration = Configuration.load(keys)
+    save_network(tmp_path / "mono", build(configuration), configuration)
+    write_track(tmp_path / "songs" / "song", STEMS[:, :, 0])
+    method = Method("mono", Separator(tmp_path / "mono", device="cpu"))
+    assert evaluate(find_tracks(tmp_path / "songs"), [method], out) == []
+    estimate, _ = soundfile.read(out / "audio" / "mono" / "test" / "song" / "vocals.wav")
+    assert estimate.shape == (3 * RATE,)
+    scores = read_scores(out / "metrics" / "mono" / "test" / "song.json")
+    assert np.isfinite(scores.targets[0].frames["SDR"]).all()
 
 
 def test_unreadable_settings_are_reported(tracks: list[Track], mask: Method, out: Path) -> None:

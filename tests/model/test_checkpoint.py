@@ -1,7 +1,9 @@
 """Weights are NumPy arrays by the names of the network's parameters, and need no torch."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from spleeter.configuration import Configuration
 from spleeter.errors import CheckpointError
 from spleeter.model.checkpoint import WEIGHTS_FILE, Weights, open_weights, save_model, write_weights
 from spleeter.model.functions import build
+from spleeter.model.provider.folder import flaw
+from spleeter.model.tensorflow.bundle import TensorFlowBundle
+from tests.model.bundle_writer import write_bundle
 from tests.model.golden import CASES, GOLDEN
 
 SMALL = GOLDEN / "blstm-2stems"
@@ -116,3 +121,83 @@ print(sum(weights.read(name).size for name in weights.names))
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     parameters = build(Configuration.load(SMALL / "config.json")).parameters()
     assert int(output) == sum(parameter.numel() for parameter in parameters)
+
+
+SPARSE = 2**28
+"""Elements of an array of 1 GiB; a file of that size without content is a few hundred bytes in an archive."""
+
+
+def sparse_safetensors(folder: Path) -> Weights:
+    save_model(folder, {}, Configuration.load(SMALL / "config.json"))
+    names = ["a"]
+    entries = {
+        name: {"dtype": "F32", "shape": [SPARSE], "data_offsets": [4 * SPARSE * index, 4 * SPARSE * (index + 1)]}
+        for index, name in enumerate(names)
+    }
+    header = json.dumps(entries).encode()
+    with (folder / WEIGHTS_FILE).open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * SPARSE * len(names))
+    return opened(SMALL, folder)
+
+
+def sparse_tensorflow(folder: Path) -> Weights:
+    variables = {name: np.zeros(1, np.float32) for name in TensorFlowBundle(SMALL / "model").names}
+    write_bundle(folder / "model", variables, shape=(SPARSE,), size=4 * SPARSE, crc=0)
+    with (folder / "model.data-00000-of-00001").open("r+b") as file:
+        file.truncate(8 * SPARSE)
+    return opened(SMALL, folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of memory, and sparse files")
+@pytest.mark.parametrize("make", [sparse_safetensors, sparse_tensorflow])
+def test_huge_weights_are_refused_by_their_shape_before_they_are_read(
+    tmp_path: Path, make: Callable[[Path], Weights]
+) -> None:
+    from resource import RUSAGE_SELF, getrusage
+
+    weights = make(tmp_path)
+    assert flaw(tmp_path) is None, "the sizes agree with each other"
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    for name in weights.names:
+        with pytest.raises(CheckpointError, match=r"is \(\d{9},\) float32, but the model's is \(3,\) float32"):
+            weights.read(name, (3,))
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000, "kilobytes"
+
+
+def test_a_header_beyond_its_bound_is_not_read(tmp_path: Path) -> None:
+    save_model(tmp_path, {}, Configuration.load(SMALL / "config.json"))
+    for size in (2**24 + 1, 2**63, 2**64 - 1):
+        with (tmp_path / WEIGHTS_FILE).open("wb") as file:
+            file.write(size.to_bytes(8, "little") + b"{")
+            file.truncate(2**30)
+        with pytest.raises(CheckpointError, match=f"its header would have {size} bytes, more than 16777216"):
+            opened(SMALL, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "F32", "shape": [3], "data_offsets": [4, 16]},
+        },
+        {"a": {"dtype": "F32", "shape": [3], "data_offsets": [4, 16]}},
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 16]}},
+        {"a": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 16]}},
+        {"a": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}},
+        {"a": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}},
+        {"a": {"dtype": "V32", "shape": [4], "data_offsets": [0, 16]}},
+        {"a": {"dtype": "F32", "shape": "4", "data_offsets": [0, 16]}},
+        {"a": None},
+        [],
+    ],
+)
+def test_headers_that_contradict_themselves_are_one_clear_line(tmp_path: Path, entries: object) -> None:
+    save_model(tmp_path, {}, Configuration.load(SMALL / "config.json"))
+    header = json.dumps(entries).encode()
+    (tmp_path / WEIGHTS_FILE).write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    assert "is not whole" in str(flaw(tmp_path))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or cannot be read") as caught:
+        opened(SMALL, tmp_path)
+    assert len(str(caught.value).splitlines()) == 1

@@ -78,7 +78,7 @@ def test_a_module_beside_adds_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "from spleeter.model.rules import NetworkRules\n"
         "from spleeter.utils.json_values import PositiveWhole, StrictModel\n"
         "class Params(StrictModel):\n    depth: PositiveWhole | None = None\n"
-        "RULES = NetworkRules(Params, size_multiple=8, size_reason='for three strides', n_channels=1)\n"
+        "RULES = NetworkRules(Params, size_multiple=8, size_reason='for three strides', n_channels=(1,))\n"
     )
     monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(tmp_path)])
     values = {"model_dir": "m", "model": {"type": "convnet.net", "params": {"depth": 0}}, "F": 1020}

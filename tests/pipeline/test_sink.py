@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from spleeter.audio.adapter import AudioAdapter, AudioWriter
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import EncodeError, OutputError
 from spleeter.pipeline.options import Clip, Output
-from spleeter.pipeline.sink import StemFiles, round_together
+from spleeter.pipeline.sink import StemFiles, check_source, round_together
 from spleeter.types import FileTarget
+from tests.utils.disks import disk_of, recorded_calls
 
 
 def noise(n_samples: int = 20_000, gain: float = 0.3, seed: int = 1) -> np.ndarray:
@@ -136,6 +138,81 @@ def test_a_file_that_cannot_be_completed_takes_the_others_with_it(tmp_path: Path
     assert everything_below(tmp_path) == []
 
 
+class FailsToAppear(PyAVAudioAdapter):
+    """Files of the given names are completed, but cannot be moved to their places."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._names = names
+
+    def create(self, path: FileTarget, *arguments: Any, **keywords: Any) -> AudioWriter:
+        writer = super().create(path, *arguments, **keywords)
+        if Path(str(path)).stem in self._names:
+            writer.commit = self._fail  # type: ignore[method-assign]
+        return writer
+
+    def _fail(self) -> None:
+        raise EncodeError("cannot be moved")
+
+
+@pytest.mark.parametrize("failing", ["a", "b", "c"])
+def test_if_one_cannot_appear_all_are_as_before(tmp_path: Path, failing: str) -> None:
+    before = {"a.wav": b"an old stem", "c.wav": b"another", "plot.png": b"an old plot"}
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
+    written = io.BytesIO()
+    targets: dict[str, FileTarget] = {name: tmp_path / f"{name}.wav" for name in "abc"}
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match="cannot be moved"),
+        StemFiles(FailsToAppear(failing), {**targets, "d": written}, 44100, 2, Output()) as stems,
+    ):
+        stems.attach(tmp_path / "plot.png", b"a plot")
+        stems.write({name: noise() for name in "abcd"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_if_the_plot_cannot_appear_no_stem_does(tmp_path: Path) -> None:
+    with (  # noqa: PT012
+        pytest.raises(EncodeError, match=r"cannot write .*plot\.png"),
+        stem_files(tmp_path / "song") as stems,
+    ):
+        stems.write({"a": noise(), "b": noise()})
+        stems.attach(tmp_path / "song" / "plot.png", b"a plot")
+        (tmp_path / "song" / "plot.png").mkdir()
+    assert everything_below(tmp_path) == ["song", "song/plot.png"]
+
+
+def test_a_song_is_on_the_disk_when_it_is_done(tmp_path: Path) -> None:
+    """Each file before it appears, and the folders once."""
+    with recorded_calls(tmp_path) as calls, stem_files(tmp_path / "new" / "song") as stems:
+        stems.attach(tmp_path / "new" / "song" / "plot.png", b"a plot")
+        stems.write({"a": noise(), "b": noise()})
+    assert calls == [
+        *["fsync new/song/HIDDEN/content"] * 3,
+        *(f"replace new/song/{name}" for name in ("a.wav", "b.wav", "plot.png")),
+        *("fsync new/song", "fsync new", "fsync ."),
+    ]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    with (  # noqa: PT012
+        disk_of(50_000),
+        pytest.raises(EncodeError, match=r"cannot write .*\.wav: File too large"),
+        stem_files(tmp_path / "song") as stems,
+    ):
+        for _ in range(20):
+            stems.write({"a": noise(), "b": noise()})
+    assert everything_below(tmp_path) == []
+
+
+def test_another_song_that_fails_does_not_take_the_folder_away(tmp_path: Path) -> None:
+    with stem_files(tmp_path / "songs" / "one", "a") as stems:
+        with pytest.raises(KeyboardInterrupt), stem_files(tmp_path / "songs" / "one", "b"):
+            raise KeyboardInterrupt
+        stems.write({"a": noise()})
+    assert everything_below(tmp_path) == ["songs", "songs/one", "songs/one/a.wav"]
+
+
 def test_file_objects_are_written_to_at_the_end_and_not_closed(tmp_path: Path) -> None:
     samples, targets = noise(), {"a": io.BytesIO(), "b": io.BytesIO()}
     plot = io.BytesIO()
@@ -178,6 +255,28 @@ def test_an_error_leaves_file_objects_as_they_are() -> None:
         stems.attach(plot, b"a plot")
         stems.write({"a": noise(), "b": noise()})
     assert not any(target.getvalue() for target in (whole, failing, plot))
+
+
+def test_a_song_is_not_replaced_by_its_stem(tmp_path: Path) -> None:
+    song, link = tmp_path / "song.wav", tmp_path / "link.wav"
+    song.write_bytes(b"a song")
+    link.symlink_to(song)
+    names: list[FileTarget] = [song, str(song), os.fsencode(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
+    with song.open("r+b") as opened:
+        for source in (song, str(song), link, opened):
+            for target in (*names, link, opened):
+                with pytest.raises(OutputError, match=r"is the song itself.* its vocals: choose") as caught:
+                    check_source(source, {"drums": tmp_path / "drums.wav", "vocals": target})
+                assert "\n" not in str(caught.value)
+
+
+def test_other_files_and_objects_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "song.wav").write_bytes(b"a song")
+    (tmp_path / "old.wav").write_bytes(b"a song")
+    for source in (tmp_path / "song.wav", tmp_path / "absent", "http://host/song", io.BytesIO(), object()):
+        check_source(source, {"a": tmp_path / "old.wav", "b": tmp_path / "new.wav", "c": io.BytesIO()})
+    with Path(os.devnull).open("r+b") as device:  # as with a terminal, which may be read and written
+        check_source(device, {"a": device})
 
 
 def test_clamp_cuts_off_and_reports_how_much(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,6 +17,7 @@ from spleeter.backends.torch import TorchBackend
 from spleeter.configuration import Configuration
 from spleeter.dsp.stft import chunk_length
 from spleeter.dsp.tiling import Tiling
+from spleeter.errors import AudioError
 from spleeter.pipeline.engine import Chunk, Engine
 from spleeter.pipeline.stream import Pipeline
 
@@ -368,8 +369,45 @@ def test_frames_start_with_one_frame_of_zeros() -> None:
 def test_the_callers_number_of_threads_is_used(n_threads: int) -> None:
     counted = Counted(backend())
     counted.n_threads = n_threads
-    separate(Pipeline(configuration(), counted), noise(SEGMENT))
+    separate(Pipeline(configuration(), counted, n_threads=2), noise(SEGMENT))
     assert set(counted.threads) == {n_threads}
+
+
+def test_no_more_threads_than_asked_for_are_used() -> None:
+    counted = Counted(backend())
+    counted.n_threads = 3
+    separate(Pipeline(configuration(), counted, n_threads=2), noise(SEGMENT))
+    assert set(counted.threads) == {2}
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+def test_blocks_of_stems_are_at_most_a_second_long(mwf: bool) -> None:
+    """So that progress is told, and an exception from there is heard, as often."""
+    keys = configuration(sample_rate=LENGTH + 7)
+    waveform = noise(5 * SEGMENT)
+    blocks = list(Pipeline(keys, backend(), mwf).separate([waveform.T]))
+    lengths = [len(block.mixture) for block in blocks]
+    assert max(lengths) == LENGTH + 7
+    assert np.array_equal(np.concatenate([block.mixture for block in blocks]), waveform.T)
+    assert [block.fetch().shape[1] for block in blocks] == lengths
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+@pytest.mark.parametrize("parts", [3, 4, 8])
+def test_stems_sum_to_the_mixture_at_every_frame_step(parts: int, mwf: bool) -> None:
+    waveform = noise(5 * SEGMENT)
+    stems = separate(pipeline(mwf, frame_length=96, frame_step=96 // parts), waveform)
+    np.testing.assert_allclose(stems.sum(0), waveform, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("extension", ["zeros", "average"])
+@pytest.mark.parametrize("parts", [3, 4, 6])
+def test_exact_stems_are_scaled_by_two_thirds_at_every_frame_step(parts: int, extension: str) -> None:
+    """As the original's: its squared windows, of which 3 / 8 of each remain on average, sum to that many."""
+    keys = configuration(frame_length=96, frame_step=96 // parts, mask_extension=extension, F=49)
+    waveform = noise(5 * SEGMENT)
+    stems = separate(Pipeline(keys, backend(), exact=True), waveform)
+    np.testing.assert_allclose(stems.sum(0), 2 / 3 * 3 / 8 * parts * waveform, rtol=0, atol=1e-6)
 
 
 def test_torch_takes_over_the_callers_number_of_threads() -> None:
@@ -386,8 +424,17 @@ def test_torch_takes_over_the_callers_number_of_threads() -> None:
 
 
 @pytest.mark.parametrize("mwf", [False, True])
-def test_samples_near_the_limits_of_float32_overflow_without_a_warning(mwf: bool) -> None:
-    loud = noise(3 * SEGMENT) * np.float32(1e38)
+@pytest.mark.parametrize("exponent", range(0, 39, 3))
+def test_stems_of_loud_samples_are_right_or_refused_without_a_warning(mwf: bool, exponent: int) -> None:
+    loud = noise(3 * SEGMENT) * np.float32(10.0**exponent)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert separate(pipeline(mwf), loud).shape == (3, 2, 3 * SEGMENT)
+        try:
+            stems = separate(pipeline(mwf), loud)
+        except AudioError as error:
+            refusal = str(error)
+        else:
+            refusal = ""
+            np.testing.assert_allclose(stems.sum(0), loud, rtol=0, atol=1e-6 * np.abs(loud).max())
+    assert ("times full scale" in refusal) == bool(refusal)
+    assert exponent > 6 or not refusal  # integers that were not scaled are loud too

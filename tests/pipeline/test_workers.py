@@ -1,4 +1,4 @@
-"""Laws of the thread that works requests off, and of `map` on threads."""
+"""Laws of the thread that works requests off."""
 
 import contextlib
 import gc
@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from spleeter.pipeline.workers import BatchWorker, ThreadMap
+from spleeter.pipeline.workers import BatchWorker
 
 Callers = partial(ThreadPoolExecutor, thread_name_prefix="caller")
 
@@ -152,74 +152,3 @@ def test_the_interpreter_ends_without_an_error() -> None:
         command = [sys.executable, "-c", ENDS_WHILE_THE_WORKER_IS_THERE]
         done = subprocess.run(command, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
-
-
-# --- map on threads ---------------------------------------------------------------------------------------------
-
-
-def mapping(n_threads: int) -> ThreadMap:
-    on_threads = ThreadMap()
-    on_threads.n_threads = n_threads
-    return on_threads
-
-
-@pytest.mark.parametrize("n_threads", [1, 2, 3])
-@pytest.mark.parametrize("n_items", [0, 1, 50])
-def test_results_come_in_the_order_of_the_items(n_threads: int, n_items: int) -> None:
-    def square_late(number: int) -> int:
-        time.sleep(0.002 * (number % 3))
-        return number**2
-
-    assert mapping(n_threads)(square_late, range(n_items)) == [number**2 for number in range(n_items)]
-
-
-@pytest.mark.parametrize("n_threads", [2, 3])
-def test_as_many_threads_as_asked_for_work_side_by_side(n_threads: int) -> None:
-    """They all meet at a barrier, which fewer could not pass; and there are no more of them."""
-    barrier, on_threads = threading.Barrier(n_threads, timeout=10), mapping(n_threads)
-
-    def meet(_: int) -> int:
-        barrier.wait()
-        return threading.get_ident()
-
-    used = {ident for _ in range(5) for ident in on_threads(meet, range(n_threads))}
-    assert len(used) == n_threads
-    assert threading.get_ident() not in used
-
-
-def test_one_thread_is_the_callers() -> None:
-    before = threading.active_count()
-    assert set(ThreadMap()(lambda _: threading.get_ident(), range(5))) == {threading.get_ident()}
-    assert threading.active_count() == before
-
-
-def test_an_error_reaches_the_caller_of_map_and_the_threads_go_on() -> None:
-    on_threads = mapping(2)
-    with pytest.raises(ZeroDivisionError):
-        on_threads(lambda number: 10 // number, [1, 2, 0, 5])
-    assert on_threads(lambda number: 10 // number, [1, 2, 5]) == [10, 5, 2]
-
-
-def map_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name.startswith("spleeter-map")}
-
-
-def test_threads_are_kept_and_end_with_another_number_or_with_the_map() -> None:
-    others = map_threads()
-
-    def of(on_threads: ThreadMap) -> set[threading.Thread]:
-        on_threads(lambda _: time.sleep(0.01), range(10))
-        return map_threads() - others
-
-    on_threads = mapping(3)
-    three = of(on_threads)
-    assert of(on_threads) == three
-    on_threads.n_threads = 2
-    assert not any(thread.is_alive() for thread in three)
-    two = of(on_threads)
-    assert (len(three), len(two)) == (3, 2)
-    del on_threads
-    gc.collect()
-    for thread in two:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in two)

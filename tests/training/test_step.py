@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 def trainer(network: nn.Module | None = None, n_micro_batches: int = 1, **changes: Any) -> Trainer:
     torch.manual_seed(0)
     settings = configuration(**changes)
-    return Trainer(network or build(settings), settings, CPU, n_micro_batches=n_micro_batches)
+    return Trainer(
+        network or build(settings, trust="tests.training.own_model"), settings, CPU, n_micro_batches=n_micro_batches
+    )
 
 
 def some_batches(n: int = 4, **changes: Any) -> list[Batch]:
@@ -141,3 +143,13 @@ def test_bfloat16_learns_and_keeps_float32_weights() -> None:
     losses = [sum(trained.step(batch)) for _ in range(20)]
     assert losses[-1] < losses[0]
     assert {weight.dtype for weight in trained.network.parameters()} == {torch.float32}
+
+
+def test_a_network_of_one_channel_learns() -> None:
+    trained = trainer(n_channels=1)
+    (batch,) = some_batches(1)
+    mono = Batch(
+        batch.mixtures.mean(1, keepdims=True), batch.stems.mean(2, keepdims=True), batch.segments, batch.songs
+    )
+    losses = [sum(trained.step(mono)) for _ in range(10)]
+    assert losses[-1] < losses[0]

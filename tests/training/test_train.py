@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -222,6 +221,45 @@ def test_fine_tuning_starts_from_a_models_weights(settings: Configuration, tmp_p
     assert all(torch.allclose(weight, after[key], atol=1e-9) for key, weight in before.items())
 
 
+def test_a_fine_tuning_that_only_makes_it_worse_keeps_the_model_it_started_from(
+    settings: Configuration, tmp_path: Path
+) -> None:
+    first = train(settings, device="cpu")
+    worse = changed(settings, model_dir=str(tmp_path / "worse"), learning_rate=0.5)
+    outcome = train(worse, device="cpu", start_from=str(first.model_dir))
+    assert list(losses(outcome.model_dir, "validation")) == [0, 3, 6]
+    assert outcome.record.best_step == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (first.model_dir, outcome.model_dir))
+    for key, weight in before.items():
+        torch.testing.assert_close(after[key], weight, rtol=0, atol=0, msg=key)
+
+
+def test_a_stop_before_the_first_step_of_a_fine_tuning_is_saved_and_resumed(
+    settings: Configuration, tmp_path: Path
+) -> None:
+    source = str(train(settings, device="cpu").model_dir)
+    uninterrupted = changed(settings, model_dir=str(tmp_path / "uninterrupted"))
+    interrupted = changed(settings, model_dir=str(tmp_path / "interrupted"))
+    train(uninterrupted, device="cpu", start_from=source)
+    stopped = train(interrupted, device="cpu", start_from=source, watcher=StopsAt(0))
+    assert (stopped.is_done, stopped.record.step, stopped.record.best_loss) == (False, 0, None)
+    resumed = train(interrupted, device="cpu", start_from=source)
+    assert_same_state(Path(uninterrupted.model_dir), resumed.model_dir)
+    assert resumed.record.best_loss is not None
+    assert losses(resumed.model_dir, "validation") == losses(uninterrupted.model_dir, "validation")
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_a_training_beyond_its_last_step_says_so_and_is_done(
+    settings: Configuration, n_steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(settings, device="cpu", watcher=StopsAt(4))
+    outcome = train(changed(settings, train_max_steps=n_steps), device="cpu")
+    assert f"at step 4 already, beyond train_max_steps = {n_steps}: no step is taken" in caplog.text
+    assert (outcome.is_done, outcome.record.step) == (True, 4)
+    assert train(settings, device="cpu").record.step == 6
+
+
 def test_all_problems_of_songs_are_reported_before_the_first_step(
     settings: Configuration, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -236,10 +274,22 @@ def test_all_problems_of_songs_are_reported_before_the_first_step(
     assert outcome.is_done
 
 
-def test_a_song_to_validate_on_is_not_trained_on(settings: Configuration, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DatasetError, match="3 problems, listed above"):
-        train(changed(settings, validation_csv=settings.train_csv), device="cpu")
-    assert caplog.text.count("a song to validate on must not be trained on") == 3
+def test_a_song_to_validate_on_is_not_trained_on(
+    settings: Configuration, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (tmp_path / "train" / "songs.csv").read_text().splitlines()
+    (tmp_path / "train" / "two.csv").write_text("\n".join(lines[:3]))
+    with pytest.raises(DatasetError, match="2 problems, listed above"):
+        train(changed(settings, validation_csv=str(tmp_path / "train" / "two.csv")), device="cpu")
+    assert caplog.text.count("a song to validate on must not be trained on") == 2
+
+
+def test_the_training_songs_may_be_validated_on_as_a_whole(
+    settings: Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert train(changed(settings, validation_csv=settings.train_csv), device="cpu").is_done
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("training and validation songs: they are the same")
 
 
 def test_two_trainings_do_not_share_a_folder(settings: Configuration) -> None:
@@ -279,14 +329,13 @@ def test_two_processes_train_as_one_with_the_joint_batch(settings: Configuration
     alone = changed(settings, model_dir=str(tmp_path / "alone"), optimizer="SGD", learning_rate=0.1)
     together = changed(alone, model_dir=str(tmp_path / "together"))
     train(alone, device="cpu")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    processes = [process(together, tmp_path, **shared, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
-    for each in processes:
-        _, errors = each.communicate(timeout=120)
-        assert each.returncode == 0, errors
+    path = tmp_path / "together.json"
+    path.write_text(together.to_json())
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "spleeter", "train", "-p", str(path), "--device", "cpu"]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("trained for 6 steps") == 1, "one process reports"
     for set_ in ("training", "validation"):
         expected, found = losses(tmp_path / "alone", set_), losses(tmp_path / "together", set_)
         assert expected.keys() == found.keys()

@@ -1,14 +1,17 @@
-"""A file appears whole or not at all."""
+"""A file appears whole or not at all, and then is on the disk; several appear together."""
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from spleeter.errors import EvaluationError, SpleeterError, TrainingError
-from spleeter.utils.whole_file import WholeFile, is_partial, write_whole
-from tests.utils.disks import disk_of
+from spleeter.utils.hidden_folder import HiddenFolder
+from spleeter.utils.whole_file import WholeFile, commit_together, write_whole
+from tests.utils.disks import disk_of, recorded_calls
 
 
 def names_in(folder: Path) -> list[str]:
@@ -33,12 +36,12 @@ def test_nothing_is_seen_before_commit_and_all_of_it_after(tmp_path: Path) -> No
 def test_discarding_leaves_nothing_and_may_come_at_any_time(tmp_path: Path) -> None:
     file = WholeFile(tmp_path / "a.bin")
     file.write(b"half of it")
-    assert [is_partial(path) for path in tmp_path.iterdir()] == [True]
+    assert [name.startswith(".") for name in names_in(tmp_path)] == [True]
     file.discard()
     file.discard()
     assert names_in(tmp_path) == []
     write_whole(tmp_path / "a.bin", b"whole")
-    assert not is_partial(tmp_path / "a.bin")
+    assert names_in(tmp_path) == ["a.bin"]
 
 
 def write_bytes(path: Path) -> None:
@@ -124,7 +127,66 @@ def test_a_full_disk_is_an_error_of_the_asked_class(
 
 def test_errors_of_the_package_are_not_renamed(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
-        raise TrainingError(path.name)
+        raise TrainingError("of the function")
 
-    with pytest.raises(TrainingError, match=r"\.spleeter-"):
+    with pytest.raises(TrainingError, match=r"^of the function$"):
         write_whole(tmp_path / "a.bin", fail, EvaluationError)
+
+
+@pytest.mark.parametrize("content", [b"content", write_bytes])
+def test_a_file_is_on_the_disk_before_it_appears_and_its_name_and_folders_are_when_it_has(
+    content: bytes | Callable[[Path], None], tmp_path: Path
+) -> None:
+    with recorded_calls(tmp_path) as calls:
+        write_whole(tmp_path / "new" / "folder" / "a.bin", content)
+    assert calls == [
+        "fsync new/folder/HIDDEN/content",
+        "replace new/folder/a.bin",
+        "fsync new/folder",
+        "fsync new",
+        "fsync .",
+    ]
+
+
+def commits_of(
+    paths: list[Path], failing: Path | None, error: BaseException
+) -> list[tuple[Path, Callable[[], None]]]:
+    """Commits of files with the content "new", of which one fails."""
+
+    def fail() -> None:
+        raise error
+
+    commits: list[tuple[Path, Callable[[], None]]] = []
+    for path in paths:
+        file = WholeFile(path)
+        file.write(b"new")
+        file.close()
+        commits.append((path, fail if path == failing else file.commit))
+    return commits
+
+
+@pytest.mark.parametrize("can_link", [True, False])  # FAT cannot
+@pytest.mark.parametrize("failing", ["a", "b", "c", None])
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
+def test_files_that_are_committed_together_are_all_new_or_all_as_before(
+    can_link: bool, failing: str | None, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_link:
+        monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(1, "Operation not permitted")))
+    (tmp_path / "a").write_bytes(b"old a")
+    (tmp_path / "c").write_bytes(b"old c")
+    paths, hidden = [tmp_path / name for name in "abc"], HiddenFolder(tmp_path)
+    commits = commits_of(paths, failing and tmp_path / failing, error)
+    with pytest.raises(type(error)) if failing else nullcontext():
+        commit_together(commits, {tmp_path: hidden})
+    hidden.remove()
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert found == ({"a": b"old a", "c": b"old c"} if failing else dict.fromkeys("abc", b"new"))
+
+
+def test_the_names_of_files_that_are_committed_together_are_written_to_the_disk_once(tmp_path: Path) -> None:
+    hidden = HiddenFolder(tmp_path / "folder")
+    commits = commits_of([tmp_path / "folder" / name for name in "abc"], None, OSError())
+    with recorded_calls(tmp_path) as calls:
+        commit_together(commits, {tmp_path / "folder": hidden})
+    assert calls == [*(f"replace folder/{name}" for name in "abc"), "fsync folder", "fsync ."]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from spleeter.utils.logging import logger
+
 __all__ = [
     "LIBRARY",
     "REQUIRED_CPU_FLAGS",
@@ -65,15 +67,26 @@ def load_library(folder: Path, cpu_flags: Set[str], environment: Mapping[str, st
         return NativeLibrary(None, f"this processor has no {', '.join(sorted(missing))}")
     path = folder / LIBRARY
     try:
+        # Before a byte of it is run: loading a file that was cut off kills the process.
+        content = path.read_bytes()
+        if crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
+            return _unusable(f"{path} is damaged")
         handle = ctypes.CDLL(str(path))
         _declare_functions(handle)
+    except FileNotFoundError:
+        return NativeLibrary(None, f"{path} is not there: the package was installed without gcc")
     except (OSError, AttributeError) as error:
-        return NativeLibrary(None, f"{path} cannot be loaded: {error}")
+        return _unusable(f"{path} cannot be loaded: {error}")
     if handle.source_checksum() != source_checksum(folder):
-        return NativeLibrary(None, f"{path} was compiled from other sources: install the package again")
+        return _unusable(f"{path} was compiled from other sources")
     if not handle.request_amx():
         return NativeLibrary(None, "the operating system does not permit AMX")
     return NativeLibrary(handle)
+
+
+def _unusable(reason: str) -> NativeLibrary:
+    logger.warning("%s: install the package again; AMX is not used until then", reason)
+    return NativeLibrary(None, f"{reason}: install the package again")
 
 
 def source_checksum(folder: Path) -> int:

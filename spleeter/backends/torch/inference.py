@@ -15,6 +15,7 @@ from spleeter.backends.torch import amx
 from spleeter.backends.torch.amx_unet import AmxUNet, fits_amx
 from spleeter.backends.torch.blocks import BLOCK, is_standard_unet
 from spleeter.backends.torch.convolution import PackedConvolution, channels_last
+from spleeter.backends.torch.side_by_side import SideBySide
 from spleeter.backends.torch.unet import AffineNorm, PreparedUNet
 from spleeter.model.functions.unet import MaskingNetwork, UNet
 
@@ -78,6 +79,7 @@ class _PreparedUNets(nn.Module):
         while network.networks:  # each is released as soon as it is prepared, so that only one is in memory twice
             self.networks.append(prepare(cast(UNet, network.networks.pop(0))))
         self._to_masks = network.to_masks
+        self._side_by_side = SideBySide()
         self._dtype = dtype
         is_scaled = dtype == torch.float16 and not any(isinstance(module, nn.ELU) for module in self.modules())
         self._unit = _FLOAT16_UNIT if is_scaled else 1.0  # ELU is not homogeneous: it does not scale with its input
@@ -93,13 +95,29 @@ class _PreparedUNets(nn.Module):
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F), float32."""
-        scaled = magnitudes if self._unit == 1 else magnitudes * self._unit
-        flipped = scaled.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
         logits = magnitudes.new_empty((len(self.networks), *magnitudes.shape))
         T, F = (size // BLOCK for size in magnitudes.shape[-2:])
         by_block = logits.reshape(*logits.shape[:-2], T, BLOCK, F, BLOCK)  # a view
-        for network, stem_logits in zip(self.networks, by_block, strict=True):
-            stem_logits.copy_(network(flipped))
-        if self._unit != 1:
-            logits /= self._unit
-        return torch.mul(self._to_masks(logits), magnitudes, out=logits)
+
+        def estimate(stem: int) -> None:
+            scaled = magnitudes if self._unit == 1 else magnitudes * self._unit
+            flipped = scaled.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
+            by_block[stem].copy_(self.networks[stem](flipped))
+
+        def mask(part: int) -> None:
+            frames = slice(part * BLOCK * T // n_parts, (part + 1) * BLOCK * T // n_parts)
+            of_part = logits[..., frames, :]
+            if self._unit != 1:
+                of_part /= self._unit
+            torch.mul(self._to_masks(of_part), magnitudes[..., frames, :], out=of_part)
+
+        if magnitudes.device.type == "cpu":
+            n_parts = torch.get_num_threads()
+            self._side_by_side(estimate, len(self.networks))
+            self._side_by_side(mask, n_parts)
+        else:
+            n_parts = 1
+            for stem in range(len(self.networks)):
+                estimate(stem)
+            mask(0)
+        return logits

@@ -6,6 +6,7 @@ last layers   the last upsampling layer and the head work on blocks of 4 × 4 bi
 batch norms   with fixed statistics are affine maps, each one autograd function with the activation beside it,
               whose gradients are computed in chunks that stay in the caches
 skips         a layer's output is written beside the skip that it is concatenated with
+stems         are computed side by side, forward and backward (side_by_side.py)
 gradients     are computed on AMX where there is such a processor (amx.py), those of the convolutions in split
               float32. The forward pass is not: rounded otherwise, some units would lie on the other side of an
               activation's kink
@@ -33,6 +34,7 @@ from spleeter.backends.torch.blocks import (
     last_upsampling_kernel,
     scale_and_shift,
 )
+from spleeter.backends.torch.side_by_side import SideBySide
 from spleeter.model.functions.unet import DownsamplingLayer, MaskingNetwork, UNet, UpsamplingLayer
 
 __all__ = ["prepare_for_training"]
@@ -62,12 +64,16 @@ class _TrainingUNets(nn.Module):
 
     def __init__(self, network: MaskingNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._side_by_side = network, SideBySide()
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (batch, channels, T, F) -> stem magnitudes (stems, batch, channels, T, F)."""
         flipped = magnitudes.flip(-2, -1).contiguous(memory_format=torch.channels_last)
-        logits = torch.stack([_logits(cast(UNet, network), flipped) for network in self.network.networks])
+        if torch.is_autocast_enabled("cpu"):  # in this thread alone
+            logits = torch.stack([_logits(cast(UNet, network), flipped) for network in self.network.networks])
+        else:
+            networks, parameters = self.network.networks, self.network.parameters()
+            logits = _logits_side_by_side(self._side_by_side, torch.is_grad_enabled(), networks, flipped, *parameters)
         return self.network.to_masks(logits) * magnitudes
 
 
@@ -108,6 +114,44 @@ def _last_layers(last: UpsamplingLayer, head: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 # Autograd functions.
+
+
+class _LogitsSideBySide(torch.autograd.Function):
+    """The logits of all stems (stems, batch, channels, T, F); the backward pass of each has a graph of its own."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        side_by_side: SideBySide,
+        has_gradients: bool,
+        networks: nn.ModuleList,
+        flipped: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        stems = [flipped] * len(networks)
+
+        def estimate(stem: int) -> None:
+            with torch.set_grad_enabled(has_gradients):
+                stems[stem] = _logits(cast(UNet, networks[stem]), flipped)
+
+        side_by_side(estimate, len(networks))
+        ctx.side_by_side, ctx.stems = side_by_side, stems  # type: ignore[attr-defined]
+        ctx.networks = networks  # type: ignore[attr-defined]
+        return torch.stack([logits.detach() for logits in stems])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_parameters: dict[Tensor, Tensor] = {}
+
+        def differentiate(stem: int) -> None:
+            trained = [parameter for parameter in ctx.networks[stem].parameters() if parameter.requires_grad]
+            if trained:
+                computed = torch.autograd.grad(ctx.stems[stem], trained, gradients[0][stem], allow_unused=True)
+                of_parameters.update(zip(trained, computed, strict=True))
+
+        ctx.side_by_side(differentiate, len(ctx.networks))
+        return None, None, None, None, *(of_parameters.get(parameter) for parameter in ctx.networks.parameters())
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: ConvGeometry, flip: bool = False) -> Tensor:
@@ -268,6 +312,7 @@ class _ContiguousGradient(torch.autograd.Function):
         return gradients[0].contiguous(memory_format=torch.channels_last)
 
 
+_logits_side_by_side = cast("Callable[..., Tensor]", _LogitsSideBySide.apply)
 _convolve_with_amx_gradients = cast(
     "Callable[[Tensor, Tensor, Tensor | None, ConvGeometry, bool], Tensor]", _ConvolveWithAmxGradients.apply
 )

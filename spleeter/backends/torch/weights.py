@@ -1,6 +1,6 @@
 """Weights of a model folder <-> a torch network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spleeter.configuration import Configuration
+from spleeter.errors import CheckpointError
 from spleeter.model import checkpoint
 from spleeter.model.functions import build
+from spleeter.types import PathLike
 
 __all__ = ["load_network", "save_network", "write_tensors"]
 
@@ -29,12 +31,15 @@ class _WithoutInitialisation(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
+def load_network(
+    model_dir: Path, configuration: Configuration, trust: PathLike | Sequence[PathLike] = ()
+) -> nn.Module:
     """Build the network that a configuration describes, with the weights in a folder.
 
     Args:
         model_dir: a folder with weights in this package's own format or, if there are none, in TensorFlow's.
         configuration: decides what is built; the weights must fit.
+        trust: modules that may build it, besides the built-in and installed ones, as for `find_builder`.
 
     Returns:
         The network, on the CPU and in evaluation mode.
@@ -44,9 +49,10 @@ def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
         CheckpointError: if the weights are missing, damaged or made for another network.
     """
     with _WithoutInitialisation():
-        network = build(configuration)
+        network = build(configuration, trust)
     weights = checkpoint.open_weights(model_dir, configuration)
     targets = network.state_dict()  # these share memory with the network
+    parameters = {name for name, _ in network.named_parameters()}
     weights.require(targets)
     for name, target in targets.items():  # one after the other, so that one at a time is held
         if name not in weights.names:
@@ -55,6 +61,10 @@ def load_network(model_dir: Path, configuration: Configuration) -> nn.Module:
         # torch warns about memory that it could write to and must not, so it gets a copy of that.
         value = torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
         target.copy_(value if value.dtype == target.dtype else value.view(target.dtype))
+        values = target if target.element_size() >= 4 else target.float()  # some functions take no type of 8 bits
+        # Of a buffer that a network computes itself, such as an attention mask, an infinity may be meant.
+        if not torch.isfinite(values).all() and (name in parameters or torch.isnan(values).any()):
+            raise CheckpointError(f"{weights.place}: {name} holds NaN or infinite values: get the model again")
     return network.eval()
 
 

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from spleeter.model.functions import InputShape
-from spleeter.model.rules.blstm import N_LAYERS
+from spleeter.model.rules.blstm import DEFAULT_UNITS, N_LAYERS
 
 __all__ = ["BLSTM", "StemNetworks", "blstm"]
-
-_N_UNITS = 250
 
 
 def blstm(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> nn.Module:
@@ -27,7 +25,7 @@ def blstm(instruments: Sequence[str], params: Mapping[str, Any], shape: InputSha
         params: `lstm_units`, units of each layer and direction (250).
         shape: fixes the channels and F; T may be anything.
     """
-    n_units = params.get("lstm_units") or _N_UNITS
+    n_units = params.get("lstm_units") or DEFAULT_UNITS
     return StemNetworks(_blstm(shape.n_channels * shape.F, n_units) for _ in instruments)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from spleeter.errors import ModelError
 from spleeter.model.functions import InputShape
-from spleeter.model.rules.unet import N_DOWNSAMPLINGS, SIZE_MULTIPLE
+from spleeter.model.rules.unet import DEFAULT_FILTERS, N_DOWNSAMPLINGS, SIZE_MULTIPLE
 
 __all__ = [
     "DownsamplingLayer",
@@ -37,7 +37,6 @@ __all__ = [
     "unet",
 ]
 
-_N_FILTERS = (16, 32, 64, 128, 256, 512)
 _KERNEL_SIZE = 5
 _NORM_EPSILON = 1e-3  # Keras's default, as is the momentum
 _NORM_MOMENTUM = 0.01
@@ -196,7 +195,7 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
 
 
 def _unets(instruments: Sequence[str], params: Mapping[str, Any], shape: InputShape) -> list[UNet]:
-    n_filters = params.get("conv_n_filters") or _N_FILTERS
+    n_filters = params.get("conv_n_filters") or DEFAULT_FILTERS
     if len(n_filters) != N_DOWNSAMPLINGS:
         raise ModelError(f"conv_n_filters must hold {N_DOWNSAMPLINGS} numbers, not {len(n_filters)}: {n_filters}")
     if shape.T % SIZE_MULTIPLE or shape.F % SIZE_MULTIPLE:

@@ -20,7 +20,7 @@ from spleeter.errors import DownloadError, ModelError, UnknownModelError
 from spleeter.model.provider.download import DownloadProgress
 from spleeter.model.provider.folder import PROBE, flaw
 
-__all__ = ["DownloadProgress", "ModelProvider"]
+__all__ = ["DownloadProgress", "ModelProvider", "get_default_model_provider"]
 
 _DEFAULT = "spleeter.model.provider.github", "GithubModelProvider"
 """Looked up by name, as it is a ModelProvider itself."""
@@ -125,3 +125,7 @@ class ModelProvider(ABC):
             if reason := flaw(folder):
                 raise DownloadError(f"the download of {folder.name} left no whole model in {folder}: {reason}")
             self.writeProbe(str(folder))
+
+
+get_default_model_provider = ModelProvider.default
+"""Its name in the original 1.x."""

@@ -1,18 +1,22 @@
 """Rules of the U-Nets, `unet.unet` and `unet.softmax_unet`."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
 from spleeter.model.rules import NetworkRules
 from spleeter.utils.json_values import ListAsTuple, PositiveWhole, StrictModel, one_of
 
-__all__ = ["N_DOWNSAMPLINGS", "RULES", "SIZE_MULTIPLE", "Activation", "UNetParams"]
+__all__ = ["DEFAULT_FILTERS", "N_DOWNSAMPLINGS", "RULES", "SIZE_MULTIPLE", "Activation", "UNetParams"]
 
 N_DOWNSAMPLINGS = 6
 """Strided convolutions of the encoder, each of which halves T and F."""
 
 SIZE_MULTIPLE: int = 2**N_DOWNSAMPLINGS
+
+DEFAULT_FILTERS = (16, 32, 64, 128, 256, 512)
 
 Activation: TypeAlias = Literal["ReLU", "ELU", "LeakyReLU"]
 
@@ -35,11 +39,21 @@ class UNetParams(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
+def _n_values(params: Mapping[str, Any], n_channels: int, T: int, F: int) -> tuple[int, int]:
+    """The kernels, 5 × 5, of the encoder and of the decoder, whose inputs are twice as wide; a skip and what it is
+    concatenated with, from each layer."""
+    n_filters = params.get("conv_n_filters") or DEFAULT_FILTERS
+    n_weights = 25 * 3 * sum(n * m for n, m in pairwise((n_channels, *n_filters)))
+    n_activations = 3 * sum(n * (T >> depth) * (F >> depth) for depth, n in enumerate(n_filters, start=1))
+    return n_weights, n_activations
+
+
 RULES = NetworkRules(
     params=UNetParams,
     size_multiple=SIZE_MULTIPLE,
     size_reason="for a U-Net: it is halved six times",
-    n_channels=2,
-    channels_reason="for a U-Net: its last convolution has two outputs, left and right",
+    n_channels=(1, 2),
+    channels_reason="for a U-Net: mono, or left and right",
     takes_any_n_bins=True,
+    n_values=_n_values,
 )

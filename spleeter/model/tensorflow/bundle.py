@@ -18,6 +18,7 @@ import numpy as np
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.table import masked_crc, read_table
 from spleeter.model.tensorflow.wire import WireError, read_fields
+from spleeter.utils.plain_file import open_plain, read_plain
 
 __all__ = ["TensorFlowBundle", "find_bundle"]
 
@@ -27,6 +28,11 @@ _STATED_PREFIX = re.compile(r'^model_checkpoint_path: "(.+)"\s*$', re.MULTILINE)
 
 _DTYPES: dict[int, type[np.generic]] = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
 """The dtypes in training checkpoints, by their number in types.proto."""
+
+_MAX_AXES = 32
+_MAX_STATE = (
+    2**20
+)  # bytes of the state file; one that TensorFlow writes has a hundred for each checkpoint that it kept
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,26 @@ class TensorFlowBundle:
         """The names of all variables, sorted by their bytes."""
         return tuple(self._entries)
 
+    @property
+    def files(self) -> list[Path]:
+        """The index, and the data files that there is a variable in."""
+        shards = {entry.shard for entry in self._entries.values()}
+        return [_with_suffix(self.prefix, ".index"), *map(self._shard_path, sorted(shards))]
+
+    def outline(self, name: str) -> np.ndarray:
+        """An array of a variable's shape and dtype, whose elements are all one and the same in memory.
+
+        Raises:
+            KeyError: if there is no variable of this name.
+            CheckpointError: if it is of an unsupported kind.
+        """
+        entry = self._entries[name]
+        dtype = self._checked_dtype(name, entry)
+        try:
+            return np.broadcast_to(np.zeros((), dtype), entry.shape)
+        except ValueError as error:
+            raise CheckpointError(f"{self._place(name)} has the impossible shape {entry.shape}") from error
+
     def read(self, name: str) -> np.ndarray:
         """Read a variable: a read-only array of the stored shape and dtype.
 
@@ -74,13 +100,8 @@ class TensorFlowBundle:
             KeyError: if there is no variable of this name.
             CheckpointError: if its data are missing, damaged or of an unsupported kind.
         """
-        entry = self._entries[name]
-        dtype = self._checked_dtype(name, entry)
-        data = self._checked_bytes(name, entry)
-        try:
-            return np.ndarray(entry.shape, dtype, data)
-        except ValueError as error:
-            raise CheckpointError(f"{self._place(name)} has the impossible shape {entry.shape}") from error
+        outline = self.outline(name)
+        return np.ndarray(outline.shape, outline.dtype, self._checked_bytes(name, self._entries[name]))
 
     def missing_data(self) -> str | None:
         """The first data file that is missing or too short, as the end of a message; None if all are complete."""
@@ -90,7 +111,7 @@ class TensorFlowBundle:
                 (entry.offset + entry.size for entry in self._entries.values() if entry.shard == shard), default=0
             )
             if not path.is_file():
-                return f"{path.name} is missing"
+                return f"{path.name} is no plain file" if path.exists() else f"{path.name} is missing"
             if path.stat().st_size < end:
                 return f"{path.name} has {path.stat().st_size} of {end} bytes"
         return None
@@ -108,6 +129,8 @@ class TensorFlowBundle:
             )
         if entry.is_sliced:
             raise CheckpointError(f"{self._place(name)} is stored in slices: save it as a whole")
+        if len(entry.shape) > _MAX_AXES:
+            raise CheckpointError(f"{self._place(name)} has the impossible shape of {len(entry.shape)} axes")
         dtype = np.dtype(_DTYPES[entry.dtype]).newbyteorder("<")
         if entry.size != dtype.itemsize * prod(entry.shape):
             raise CheckpointError(f"{self._place(name)} has {entry.size} bytes, which contradicts its shape")
@@ -116,7 +139,7 @@ class TensorFlowBundle:
     def _checked_bytes(self, name: str, entry: _Entry) -> bytes:
         shard = self._shard_path(entry.shard)
         try:
-            with shard.open("rb") as file:
+            with open_plain(shard) as file:
                 if file.seek(0, 2) < entry.offset + entry.size:
                     raise CheckpointError(f"{self._place(name)} is cut off in {shard.name}: get the model again")
                 file.seek(entry.offset)
@@ -143,23 +166,26 @@ def find_bundle(folder: Path) -> Path | None:
     """
     state = folder / _STATE_FILE
     try:
-        if state.is_file():
+        if state.exists():
             return _stated_prefix(state)
         usual = folder / _USUAL_PREFIX
         if _with_suffix(usual, ".index").is_file():
             return usual
-        indices = [path for path in folder.glob("*.index") if not path.name.startswith(".")]
+        indices = [path for path in folder.glob("*.index") if not path.name.startswith(".") and path.is_file()]
         newest = max(indices, key=lambda path: path.stat().st_mtime, default=None)
     except OSError as error:
-        raise CheckpointError(f"cannot read the model folder {folder}: {error.strerror}") from error
+        place = error.filename or folder
+        raise CheckpointError(f"cannot read the model folder, {place}: {error.strerror}") from error
     return newest and newest.with_suffix("")
 
 
 def _stated_prefix(state: Path) -> Path:
-    match = _STATED_PREFIX.search(state.read_bytes().decode("latin-1"))
+    match = _STATED_PREFIX.search(read_plain(state, _MAX_STATE).decode("latin-1"))
     if match is None:
         raise CheckpointError(f"{state} names no checkpoint: correct it, or delete it to take the newest one")
     stated = Path(_unescaped(match[1]))
+    if ".." in stated.parts:
+        raise CheckpointError(f"{state} names a checkpoint outside of its folder: correct it, or delete it")
     prefix = state.parent / (stated.name if stated.is_absolute() else stated)
     if not _with_suffix(prefix, ".index").is_file():
         raise CheckpointError(

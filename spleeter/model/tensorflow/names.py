@@ -117,8 +117,8 @@ def _unchanged(array: np.ndarray) -> np.ndarray:
 
 
 def _first_half(array: np.ndarray) -> np.ndarray:
-    return array.ravel()[: array.size // 2]
+    return array[: len(array) // 2] if array.ndim else array
 
 
 def _second_half(array: np.ndarray) -> np.ndarray:
-    return array.ravel()[array.size // 2 :]
+    return array[len(array) // 2 :] if array.ndim else array

@@ -17,6 +17,7 @@ import google_crc32c
 
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.wire import WireError, read_varint
+from spleeter.utils.plain_file import read_plain
 
 __all__ = ["masked_crc", "read_table"]
 
@@ -25,7 +26,7 @@ _FOOTER_SIZE = 48
 _TRAILER_SIZE = 5  # one byte of compression, four of checksum
 _NO_COMPRESSION, _SNAPPY = 0, 1
 _MASK_DELTA = 0xA282EAD8  # LevelDB's: checksums are stored rotated and offset: a CRC of data with CRCs is weak
-_MAX_SIZE = 2**26  # bytes; the released models' index files have about 10,000
+_MAX_SIZE = 2**24  # bytes, of the file and of the keys in full; the released models' index files have about 10,000
 
 
 class _Block(NamedTuple):
@@ -46,7 +47,7 @@ def read_table(path: Path) -> dict[bytes, bytes]:
         CheckpointError: if the file cannot be read, is damaged, or is compressed.
     """
     try:
-        return dict(_entries_of_table(_read(path)))
+        return dict(_entries_of_table(read_plain(path, _MAX_SIZE)))
     except OSError as error:
         raise CheckpointError(f"cannot read the checkpoint index {path}: {error.strerror}") from error
     except WireError as error:
@@ -61,23 +62,22 @@ def masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) % 2**32
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(_MAX_SIZE + 1)
-    if len(data) > _MAX_SIZE:
-        raise WireError(f"larger than {_MAX_SIZE} bytes")
-    return data
-
-
 def _entries_of_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     metaindex, index = _footer(data)
     _checked_content(data, metaindex)  # it is empty, but its checksum must be right
     previous: bytes | None = None
+    n_bytes = n_key_bytes = 0
     for _, handle in _entries_of_block(data, index):
         block, _ = _handle(handle, 0)
+        n_bytes += block.size + _TRAILER_SIZE
+        if n_bytes > len(data):
+            raise WireError("its blocks overlap")
         for key, value in _entries_of_block(data, block):
             if previous is not None and key <= previous:
                 raise WireError("its keys are not in order")
+            n_key_bytes += len(key)
+            if n_key_bytes > _MAX_SIZE:  # a byte or two in the file can make a long key of the one before
+                raise WireError(f"its keys have more than {_MAX_SIZE} bytes")
             yield key, value
             previous = key
 

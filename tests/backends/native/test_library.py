@@ -8,7 +8,11 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import torch  # noqa: F401 # its OpenMP runtime is the library's
@@ -62,14 +66,51 @@ def test_a_processor_without_one_of_the_instructions_is_refused(flag: str) -> No
     assert reason == f"this processor has no {flag}"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\x7fELF that ends too early"])
-def test_a_library_that_is_missing_or_damaged_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / LIBRARY).write_bytes(content)
+def test_a_library_that_is_missing_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     handle, reason = load_library(tmp_path, REQUIRED_CPU_FLAGS, {})
     assert handle is None
-    assert reason.startswith(f"{tmp_path / LIBRARY} cannot be loaded: ")
-    assert "\n" not in reason
+    assert reason == f"{tmp_path / LIBRARY} is not there: the package was installed without gcc"
+    assert not caplog.records
+
+
+def with_checksum(content: bytes) -> bytes:
+    return content + crc32(content).to_bytes(4, "little")
+
+
+def truncated(share: float) -> bytes:
+    library = (SOURCES / LIBRARY).read_bytes()
+    return library[: int(share * len(library))]
+
+
+def of_another_machine() -> bytes:
+    content = bytearray((SOURCES / LIBRARY).read_bytes()[:-4])
+    content[18:20] = (183).to_bytes(2, "little")  # e_machine: AArch64
+    return with_checksum(content)
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: b"",
+        lambda: b"\x7fELF that ends too early",
+        lambda: with_checksum(b"no library"),
+        *(partial(truncated, share) for share in (0.2, 0.5, 0.9, 0.99)),
+        of_another_machine,
+    ],
+)
+def test_a_library_that_is_damaged_is_refused_with_a_warning(tmp_path: Path, content: Callable[[], bytes]) -> None:
+    """In a process of its own, for a library that is loaded although it was cut off kills the process."""
+    (tmp_path / LIBRARY).write_bytes(content())
+    code = (
+        "from pathlib import Path; from spleeter.backends.native.library import *\n"
+        f"print(load_library(Path({str(tmp_path)!r}), REQUIRED_CPU_FLAGS, {{}}).reason)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{tmp_path / LIBRARY} ")
+    assert done.stdout.endswith("install the package again\n")
+    assert done.stdout.count("\n") == done.stderr.count("\n") == 1
+    assert "AMX is not used until then" in done.stderr
 
 
 @needs_gcc

@@ -71,7 +71,7 @@ class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.layer = torch.nn.Linear(3, 3)
-        torch.nn.init.constant_(self.layer.bias, float("nan"))
+        torch.nn.init.constant_(self.layer.bias, 12345.0)
         self.scale = torch.nn.Parameter(torch.ones(2, 3).to(torch.DTYPE))
         self.register_buffer("constant", torch.nn.init.constant_(torch.empty(3), 7.0), persistent=False)
         self.norm = torch.nn.BatchNorm2d(2)
@@ -94,14 +94,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Conf
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float8_e4m3fn", "float64", "complex64"])
 def test_weights_of_every_type_come_back(tmp_path: Path, own: Callable[[str], Configuration], dtype: str) -> None:
-    configuration = own(dtype)
-    network = build(configuration)
+    configuration, trust = own(dtype), f"own_{dtype}"
+    network = build(configuration, trust)
     scale = network.get_parameter("scale")
     with torch.no_grad():
         scale.copy_(torch.tensor([[0.5, -2.0, 3.0], [0.25, 1.0, 8.0]]).to(scale.dtype))
         network.get_buffer("norm.num_batches_tracked").fill_(5)
     save_network(tmp_path / "model", network, configuration)
-    loaded = load_network(tmp_path / "model", configuration).state_dict()
+    loaded = load_network(tmp_path / "model", configuration, trust).state_dict()
     assert loaded.keys() == network.state_dict().keys()
     for name, tensor in network.state_dict().items():
         assert loaded[name].dtype == tensor.dtype
@@ -113,13 +113,13 @@ def test_parameters_are_loaded_without_being_initialised(
 ) -> None:
     """And a buffer that is not saved is as its builder made it."""
     configuration = own("float32")
-    save_network(tmp_path / "model", build(configuration), configuration)
+    save_network(tmp_path / "model", build(configuration, "own_float32"), configuration)
 
     def refuse(*_: object, **__: object) -> Tensor:
         raise AssertionError("a parameter was initialised")
 
     monkeypatch.setattr(torch.nn.Parameter, "uniform_", refuse)
-    network = load_network(tmp_path / "model", configuration)
+    network = load_network(tmp_path / "model", configuration, "own_float32")
     assert network.get_buffer("constant").tolist() == [7, 7, 7]
 
 
@@ -172,11 +172,10 @@ def test_tensorflow_checkpoint_of_another_model(change: dict[str, object], reaso
         load_network(SMALL, configured(SMALL, **change))
 
 
-def test_tensorflow_checkpoint_for_a_network_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorflow_checkpoint_for_a_network_of_your_own(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import torch\ndef net(*_): return torch.nn.Identity()")
-    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CheckpointError, match=r"'mine\.net', which TensorFlow never had"):
-        load_network(SMALL, configured(SMALL, model={"type": "mine.net"}))
+        load_network(SMALL, configured(SMALL, model={"type": "mine.net"}), tmp_path / "mine.py")
 
 
 def test_variable_of_another_type(tmp_path: Path) -> None:
@@ -307,3 +306,28 @@ def test_save_where_no_folder_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"configuration\.json: Not a directory"):
         save_network(tmp_path / "file", build(configured(SMALL)), configured(SMALL))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_not_finite_is_refused(tmp_path: Path, value: float) -> None:
+    configuration = configured(GOLDEN / "unet-2stems")
+    network = build(configuration)
+    with torch.no_grad():
+        network.get_parameter("networks.1.head.bias")[0] = value
+    save_network(tmp_path, network, configuration)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: networks\.1\.head\.bias holds NaN or infinite"):
+        load_network(tmp_path, configuration)
+
+
+def test_an_infinite_buffer_may_be_meant(tmp_path: Path) -> None:
+    code = tmp_path / "masked.py"
+    code.write_text(
+        "import torch\n"
+        "def net(*_):\n"
+        "    network = torch.nn.Linear(2, 2)\n"
+        "    network.register_buffer('mask', torch.full((2, 2), -torch.inf))\n"
+        "    return network\n"
+    )
+    configuration = configured(SMALL, model={"type": "masked.net"})
+    save_network(tmp_path / "model", build(configuration, code), configuration)
+    assert torch.isinf(load_network(tmp_path / "model", configuration, code).get_buffer("mask")).all()

@@ -1,0 +1,1 @@
+"""`spleeter.utils.audio` of the original 1.x: now `spleeter.audio`."""
