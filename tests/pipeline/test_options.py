@@ -201,10 +201,13 @@ def test_one_name_may_be_a_plain_string() -> None:
 
 
 def test_numbers_of_any_type_are_read() -> None:
-    output = Output(sample_rate=np.int64(16_000), codec="mp3", bitrate=np.int32(96_000))
+    rate: Any = np.int64(16_000)
+    bitrate: Any = np.int32(96_000)
+    depth: Any = np.int64(24)
+    output = Output(sample_rate=rate, codec="mp3", bitrate=bitrate)
     assert output == Output(sample_rate="16000", codec="mp3", bitrate=96_000)  # type: ignore[arg-type]
     assert output.rate(44_100, 48_000) == 16_000
-    assert Output(bit_depth=np.int64(24)).encoding.bit_depth == 24
+    assert Output(bit_depth=depth).encoding.bit_depth == 24
     assert Output(mixes={"a": {"vocals": np.float64(0.5)}}).mixes == {"a": {"vocals": 0.5}}
 
 
