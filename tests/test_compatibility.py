@@ -352,7 +352,6 @@ class TestRetiredNames:
     @pytest.mark.parametrize(
         "name",
         [
-            "spleeter.audio.spectrogram.compute_spectrogram_tf",
             "spleeter.dataset.DatasetBuilder",
             "spleeter.dataset.get_training_dataset",
             "spleeter.dataset.get_validation_dataset",
@@ -361,8 +360,6 @@ class TestRetiredNames:
             "spleeter.model.get_model_function",
             "spleeter.model.model_fn",
             "spleeter.separator.create_estimator",
-            "spleeter.utils.estimator.create_estimator",
-            "spleeter.utils.estimator.to_predictor",
             "spleeter.utils.tensor.pad_and_partition",
         ],
     )
