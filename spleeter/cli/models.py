@@ -10,7 +10,7 @@ from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
 from spleeter.cli.help import GroupedCommand
-from spleeter.cli.options import VerboseOption
+from spleeter.cli.options import ModelCodeOption, VerboseOption
 from spleeter.cli.progress_bars import download_bar
 from spleeter.utils.names import display_name
 
@@ -109,6 +109,7 @@ def convert(
             show_default="spleeter:NAME",
         ),
     ] = None,
+    model_code: ModelCodeOption = None,
 ) -> None:
     """Convert a TensorFlow checkpoint to safetensors."""
     from spleeter.backends.torch.weights import load_network, save_network
@@ -135,7 +136,7 @@ def convert(
     else:
         raise ConfigurationError(f"no configuration is known for {name!r}: give its JSON file with -p")
     configuration = Configuration.load(descriptor)
-    save_network(output, load_network(folder, configuration), configuration)
+    save_network(output, load_network(folder, configuration, model_code or ()), configuration)
     echo(f"{output}: converted from {folder}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from spleeter.configuration.messages import show
 from spleeter.errors import ConfigurationError
-from spleeter.utils.names import display_name, reason
+from spleeter.utils.names import display_name, reason, short
 from spleeter.utils.plain_file import read_at_most, read_plain
 from spleeter.utils.spelling import did_you_mean
 
@@ -133,6 +133,6 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key in values:
-            raise ValueError(f"key {key!r} is written twice; keep one")
+            raise ValueError(f"key {short(key)} is written twice; keep one")
         values[key] = value
     return values

@@ -13,6 +13,7 @@ _RULES: dict[str, str] = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
     "string_unicode": "must be text without surrogates, the halves of a character",
     "tuple_type": "must be a list",
     "model_type": "must be an object",

@@ -28,7 +28,7 @@ from spleeter.errors import ConfigurationError
 from spleeter.model.rules import ENTRY_POINTS, NetworkRules, find_rules, short_type
 from spleeter.utils.json_values import ListAsTuple, PositiveReal, PositiveWhole, StrictModel, Whole, one_of
 from spleeter.utils.logging import logger
-from spleeter.utils.names import is_file_name_part
+from spleeter.utils.names import is_file_name_part, short
 from spleeter.utils.spelling import did_you_mean
 
 __all__ = ["Augmentation", "Configuration", "LossType", "ModelConfiguration"]
@@ -48,6 +48,8 @@ _MAX_BATCH = 2**32
 """Magnitudes in a batch of a training, 16 GiB as float32."""
 
 _MAX_INSTRUMENTS = 100
+_MAX_REPORTED = 20
+"""Broken rules, and unknown keys, that are reported one by one."""
 
 
 def _path_to_text(value: Any) -> Any:
@@ -92,14 +94,16 @@ def _frozen_params(value: Any) -> FrozenMapping:
     return frozen
 
 
-_PathText = Annotated[str, Field(min_length=1), BeforeValidator(_path_to_text), AfterValidator(_encodable)]
+_PathText = Annotated[
+    str, Field(min_length=1, max_length=4096), BeforeValidator(_path_to_text), AfterValidator(_encodable)
+]
 _StemName = Annotated[str, AfterValidator(_file_name_part)]
 
 
 class ModelConfiguration(StrictModel):
     """The network and its params, which are checked if it has rules and passed through if not."""
 
-    type: Annotated[str, AfterValidator(_dotted_name)] = _DEFAULT_MODEL_TYPE
+    type: Annotated[str, Field(max_length=200), AfterValidator(_dotted_name)] = _DEFAULT_MODEL_TYPE
     params: Annotated[Mapping[str, Any], PlainValidator(_frozen_params)] = FrozenMapping()
 
     @property
@@ -175,12 +179,15 @@ class Configuration(StrictModel):
         """Check `values`; `source` is where they come from, for messages.
 
         Raises:
-            ConfigurationError: naming every key that breaks a rule.
+            ConfigurationError: naming the keys that break a rule.
         """
         try:
             super().__init__(**_without_unknown_keys(values, source))
         except ValidationError as error:
-            raise ConfigurationError(f"{source}: {'; '.join(map(describe, error.errors()))}") from error
+            broken = [describe(details) for details in error.errors()]
+            if len(broken) > _MAX_REPORTED:
+                broken[_MAX_REPORTED:] = [f"and {len(broken) - _MAX_REPORTED} more"]
+            raise ConfigurationError(f"{source}: {'; '.join(broken)}") from error
 
     @classmethod
     def load(cls, descriptor: "str | Path | Mapping[str, Any] | Configuration") -> "Configuration":
@@ -342,10 +349,11 @@ def _without_unknown_keys(values: Mapping[str, Any], source: str) -> dict[str, A
 
     def known(values: Mapping[str, Any], schema: type[StrictModel], prefix: str = "") -> dict[str, Any]:
         fields = schema.model_fields
-        for key in values:
-            if key not in fields:
-                hint = did_you_mean(key, fields)
-                logger.warning("%s: unknown key %r is ignored%s", source, f"{prefix}{key}", hint)
+        unknown = [key for key in values if key not in fields]
+        for key in unknown[:_MAX_REPORTED]:
+            logger.warning("%s: unknown key %s is ignored%s", source, short(prefix + key), did_you_mean(key, fields))
+        if len(unknown) > _MAX_REPORTED:
+            logger.warning("%s: %d more unknown keys are ignored", source, len(unknown) - _MAX_REPORTED)
         return {key: value for key, value in values.items() if key in fields and value is not None}
 
     kept = known(values, Configuration)

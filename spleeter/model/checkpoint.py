@@ -21,7 +21,7 @@ from spleeter.configuration import MODEL_FOLDER_FILE, Configuration
 from spleeter.errors import CheckpointError, ConfigurationError
 from spleeter.model.tensorflow.bundle import TensorFlowBundle, find_bundle
 from spleeter.model.tensorflow.names import Source, is_expendable, sources
-from spleeter.utils.names import reason
+from spleeter.utils.names import display_name, reason, short
 from spleeter.utils.plain_file import open_plain
 from spleeter.utils.weights_file import WEIGHTS_FILE, read_header
 from spleeter.utils.whole_file import write_whole
@@ -153,8 +153,8 @@ def _check_configuration(model_dir: Path, configuration: Configuration) -> None:
     for key, value in _identity(stored).items():
         if value != expected[key]:
             raise CheckpointError(
-                f"the weights in {model_dir} were made with {key} = {value}, but {expected[key]} is asked for: "
-                f"use the {MODEL_FOLDER_FILE} in that folder"
+                f"the weights in {model_dir} were made with {key} = {short(value)}, but {short(expected[key])} is "
+                f"asked for: use the {MODEL_FOLDER_FILE} in that folder"
             )
 
 
@@ -231,7 +231,7 @@ def _check_names(place: str, expected: set[str], found: set[str]) -> None:
 
 
 def _shortened(names: set[str]) -> str:
-    first = ", ".join(sorted(names)[:3])
+    first = ", ".join(map(display_name, sorted(names)[:3]))
     return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 

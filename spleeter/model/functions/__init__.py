@@ -34,7 +34,7 @@ from spleeter.configuration import Configuration
 from spleeter.errors import ModelError
 from spleeter.model.rules import ENTRY_POINTS, short_type
 from spleeter.types import PathLike
-from spleeter.utils.names import reason
+from spleeter.utils.names import reason, short
 
 __all__ = ["Builder", "InputShape", "build", "find_builder"]
 
@@ -70,7 +70,7 @@ def build(configuration: Configuration, trust: PathLike | Sequence[PathLike] = (
         raise
     except Exception as error:  # a user's own code can raise anything
         raise ModelError(
-            f"model type {model.type!r} cannot be built with params {dict(model.params)}: "
+            f"model type {model.type!r} cannot be built with params {short(dict(model.params))}: "
             f"{type(error).__name__}: {reason(error)}"
         ) from error
     if not isinstance(network, nn.Module):

@@ -83,7 +83,7 @@ def _leave_out_top_folder(folder: Path) -> None:
     """Move the contents of the one folder in `folder` up, if there is nothing else."""
     entries = list(folder.iterdir())
     if len(entries) == 1 and entries[0].is_dir():
-        top = entries[0].rename(folder / ".top")  # a name that no member has: it may hold a file of its own name
+        top = entries[0].rename(folder / "~top")  # a name that no member has: it may hold a file of its own name
         for entry in list(top.iterdir()):
             entry.rename(folder / entry.name)
         top.rmdir()

@@ -75,7 +75,7 @@ def _safetensors_flaw(file: Path) -> str | None:
     try:
         read_header(file)
     except SafetensorError as error:
-        return f"{file.name} is not whole: {error}"
+        return f"{file.name} is not whole: {reason(error)}"
     except OSError as error:
         return f"{file.name} cannot be read: {reason(error)}"
     return None

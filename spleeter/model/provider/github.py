@@ -15,6 +15,7 @@ from spleeter.model.provider.extract import extract_tar
 from spleeter.model.provider.install import clear_partial, locked, private_folder, staged
 from spleeter.model.provider.manifest import Manifest, Verification, file_records, file_sha256, verify
 from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name, short
 
 __all__ = ["GithubModelProvider", "compute_file_checksum"]
 
@@ -69,8 +70,8 @@ class GithubModelProvider(ModelProvider):
         """
         if name not in self.checksums or not _PLAIN_NAME.fullmatch(name):
             raise UnknownModelError(
-                f"release {self._release} of {self._repository} has no model {name!r}, "
-                f"only {', '.join(sorted(self.checksums)) or 'none at all'}"
+                f"release {self._release} of {self._repository} has no model {short(name)}, "
+                f"only {display_name(', '.join(sorted(self.checksums)) or 'none at all')}"
             )
         return self.checksums[name]
 

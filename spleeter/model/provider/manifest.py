@@ -22,11 +22,12 @@ from spleeter.utils.plain_file import open_plain, read_plain
 __all__ = ["FileRecord", "Manifest", "Verification", "file_records", "file_sha256", "verify"]
 
 _MAX_SIZE = 2**20  # bytes of a manifest; a file in it takes about 150
+_MAX_REPORTED = 20
 
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts or len(name) > 255:
         raise ValueError("must be a name within the folder")
     return name
 
@@ -138,6 +139,8 @@ def verify(folder: Path, files: Mapping[str, str], archives: Collection[str] = (
         doubt = "no checksums are known for its files"
     elif not (is_noted or set(loaded) <= files.keys()):
         doubt = f"its files are those of its {MANIFEST}, which was not written by a download of yours"
+    if len(differences) > _MAX_REPORTED:
+        differences[_MAX_REPORTED:] = [f"and {len(differences) - _MAX_REPORTED} more"]
     return Verification(tuple(differences), doubt)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.table import masked_crc, read_table
 from spleeter.model.tensorflow.wire import WireError, read_fields
+from spleeter.utils.names import short
 from spleeter.utils.plain_file import open_plain, read_plain
 
 __all__ = ["TensorFlowBundle", "find_bundle"]
@@ -120,7 +121,7 @@ class TensorFlowBundle:
         return _with_suffix(self.prefix, f".data-{shard:05}-of-{self._n_shards:05}")
 
     def _place(self, name: str) -> str:
-        return f"variable {name!r} of the checkpoint {self.prefix}"
+        return f"variable {short(name)} of the checkpoint {self.prefix}"
 
     def _checked_dtype(self, name: str, entry: _Entry) -> np.dtype[np.generic]:
         if entry.dtype not in _DTYPES:
