@@ -82,9 +82,10 @@ class Demuxer:
             self._links = ogg_links(self.file) if self.file.seekable() else []
             self._n_links_begun, self._has_one_page = 0, False
             self._wav = read_wav_header(self.file) if self.file.seekable() else None
-            self._options = dict(_NO_OTHER_FILES)
+            if self._wav is not None and self._wav.valid_bits_at is not None:
+                self.file.patch(self._wav.valid_bits_at, b"\x20\0")  # FFmpeg takes 24 in 32 bits for odd floats
             if self._wav is not None and self._wav.is_wrapped:
-                self._options["ignore_length"] = "1"
+                self.file.patch(self._wav.data_begin - 4, b"\xff" * 4)  # up to the end of what is read
             self.rewind()
         except BaseException:
             self.file.close()
@@ -175,8 +176,6 @@ class Demuxer:
             raise self.file.failure(f"samples of {where} each are not understood; convert it to plain WAV or FLAC")
 
     def _open_recognised(self) -> av.container.InputContainer:
-        if self._wav is not None and self._wav.is_24_in_32:
-            return self._open_as("wav:pcm_s32le")  # FFmpeg takes it for floats of a kind
         try:
             return self._open_as(None)
         except av.error.InvalidDataError:
@@ -191,7 +190,7 @@ class Demuxer:
             self.file,
             "r",
             container,
-            container_options=self._options,
+            container_options=_NO_OTHER_FILES,
             buffer_size=_READ_SIZE,
             **_KEEP_BYTES,
         )
