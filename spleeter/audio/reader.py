@@ -54,7 +54,9 @@ class FileReader(AudioReader):
         self._is_closed = False
         _open_readers.add(self)
         try:
-            self._thread.call(lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start))
+            self._thread.call(
+                lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start)
+            )
         except BaseException:
             self.close()
             raise
@@ -162,9 +164,7 @@ def cancel_readers() -> None:
         reader.cancel()
 
 
-def _open_at(
-    source: FileSource, offset: float, stream: int | None, keep_start: bool
-) -> tuple[Demuxer, Decoder]:
+def _open_at(source: FileSource, offset: float, stream: int | None, keep_start: bool) -> tuple[Demuxer, Decoder]:
     """Open a file at its beginning, or nearer to `offset` seconds where seeking there gives the same samples."""
     demuxer = Demuxer(source, stream)
     try:

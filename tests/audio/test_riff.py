@@ -1,7 +1,6 @@
 """What WAV headers and their relatives say, against what was written into them, and what is made of it."""
 
 import logging
-import os
 import struct
 import wave
 from pathlib import Path
@@ -96,9 +95,7 @@ def integers(n_samples: int = RATE, seed: int = 0) -> np.ndarray:
     return (synthetic(n_samples, RATE, seed=seed) * 32767).astype("<i2")
 
 
-def warnings(
-    path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
-) -> tuple[np.ndarray, list[str]]:
+def warnings(path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture) -> tuple[np.ndarray, list[str]]:
     caplog.clear()
     with caplog.at_level(logging.WARNING, "spleeter"):
         waveform, _ = adapter.load(path)
@@ -141,7 +138,7 @@ def test_a_size_that_wrapped_at_four_gigabytes_is_unwrapped(
         begin = file.tell()
         file.seek(begin + n_bytes - end.nbytes)
         file.write(end.tobytes() + rest)
-    if os.stat(path).st_blocks * 512 > 1 << 30:
+    if path.stat().st_blocks * 512 > 1 << 30:
         pytest.skip("this file system has no sparse files")
     n_samples = n_bytes // 4
     assert declared(path) == n_samples
@@ -157,7 +154,18 @@ def test_a_size_that_wrapped_at_four_gigabytes_is_unwrapped(
     ("form", "subtype"),
     [
         ("WAV", subtype)
-        for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MS_ADPCM", "GSM610")
+        for subtype in (
+            "PCM_U8",
+            "PCM_16",
+            "PCM_24",
+            "PCM_32",
+            "FLOAT",
+            "DOUBLE",
+            "ULAW",
+            "ALAW",
+            "MS_ADPCM",
+            "GSM610",
+        )
     ]
     + [("WAVEX", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")]
     + [("W64", "PCM_24"), ("W64", "MS_ADPCM"), ("RF64", "PCM_24"), ("AIFF", "PCM_24"), ("AIFF", "ULAW")]
