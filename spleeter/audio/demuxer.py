@@ -38,7 +38,7 @@ AAC, AC-3 and WMA draw pseudo-random numbers, and Opus filters recursively: all 
 
 _LOSSLESS = frozenset(("flac", "alac", "tta", "wavpack", "ape", "truehd", "mlp", "wmalossless", "shorten", "tak"))
 
-_KEEP_BYTES = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
+_KEEP_BYTES: dict[str, Any] = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
 """Makes PyAV 18 decode tags as later versions do: bytes that are no UTF-8 become surrogates, not errors."""
 
 _MIN_RATE, _MAX_RATE = 1_000, 1_000_000
@@ -168,7 +168,7 @@ class Demuxer:
     def _check_storage(self) -> None:
         """Raise DecodeError for PCM samples that FFmpeg would take apart at the wrong bytes, and play as noise."""
         wav, codec = self._wav, self.stream.codec_context.name
-        n_bytes, n_stored = 0, 0
+        n_bytes, n_stored = 0, 0.0
         if wav is not None and wav.is_pcm and wav.bits and wav.n_channels:
             n_bytes, n_stored = -(-wav.bits // 8), wav.frame_size / wav.n_channels
         if codec == "pcm_f24le" or (n_stored > n_bytes and n_stored.is_integer()):
