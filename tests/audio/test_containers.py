@@ -24,10 +24,10 @@ RATE = 44_100
 KINDS = """
     m4a aac, m4a alac, mp4 ac3, mp4 libopus, mp4 libmp3lame, mov pcm_s24be, mkv aac, mkv libmp3lame, mkv flac,
     mkv ac3, mka libopus, mka libvorbis, webm libopus, webm libvorbis, ogg libvorbis, ogg flac, opus libopus,
-    flac flac, mp3 libmp3lame, mp2 mp2, aac aac, ac3 ac3, eac3 eac3, dts dca, wma wmav2, asf libmp3lame, wv wavpack,
-    tta tta, caf pcm_s24be, caf alac, caf flac, aiff pcm_s24be, au pcm_s16be, w64 pcm_s16le, wav adpcm_ms, wav libmp3lame,
-    ts aac, ts ac3, ts mp2, mpg mp2, mpg ac3, vob ac3, flv aac, flv libmp3lame, avi libmp3lame, avi dca,
-    avi pcm_s16le, nut libvorbis, 3gp aac
+    flac flac, mp3 libmp3lame, mp2 mp2, aac aac, ac3 ac3, eac3 eac3, dts dca, wma wmav2, asf libmp3lame,
+    wv wavpack, tta tta, caf pcm_s24be, caf alac, caf flac, aiff pcm_s24be, au pcm_s16be, w64 pcm_s16le,
+    wav adpcm_ms, wav libmp3lame, ts aac, ts ac3, ts mp2, mpg mp2, mpg ac3, vob ac3, flv aac, flv libmp3lame,
+    avi libmp3lame, avi dca, avi pcm_s16le, nut libvorbis, 3gp aac
 """
 
 CUT_KINDS = """
