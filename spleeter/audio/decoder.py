@@ -40,8 +40,8 @@ class DecodedFrame(NamedTuple):
 class Decoder:
     """The frames of a file, to be iterated over once.
 
-    A packet that cannot be decoded leaves a gap, and so does a hole in the time stamps; both are counted. The links of
-    a chained Ogg file follow each other without a gap.
+    A packet that cannot be decoded leaves a gap, and so does a hole in the time stamps; both are counted. The links
+    of a chained Ogg file follow each other without a gap.
 
     Args:
         demuxer: the opened file.

@@ -38,7 +38,7 @@ AAC, AC-3 and WMA draw pseudo-random numbers, and Opus filters recursively: all 
 """
 
 
-_KEEP_BYTES = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
+_KEEP_BYTES: dict[str, Any] = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
 """Makes PyAV 18 decode tags as later versions do: bytes that are no UTF-8 become surrogates, not errors."""
 
 _MIN_RATE, _MAX_RATE = 1_000, 1_000_000
@@ -83,9 +83,10 @@ class Demuxer:
             self._links = ogg_links(self.file) if self.file.seekable() else []
             self._n_links_begun, self._has_one_page = 0, False
             self._wav = read_wav_header(self.file) if self.file.seekable() else None
-            self._options = dict(_NO_OTHER_FILES)
+            if self._wav is not None and self._wav.valid_bits_at is not None:
+                self.file.patch(self._wav.valid_bits_at, b"\x20\0")  # FFmpeg takes 24 in 32 bits for odd floats
             if self._wav is not None and self._wav.is_wrapped:
-                self._options["ignore_length"] = "1"
+                self.file.patch(self._wav.data_begin - 4, b"\xff" * 4)  # up to the end of what is read
             self.rewind()
         except BaseException:
             self.file.close()
@@ -168,7 +169,7 @@ class Demuxer:
     def _check_storage(self) -> None:
         """Raise DecodeError for PCM samples that FFmpeg would take apart at the wrong bytes, and play as noise."""
         wav, codec = self._wav, self.stream.codec_context.name
-        n_bytes, n_stored = 0, 0
+        n_bytes, n_stored = 0, 0.0
         if wav is not None and wav.is_pcm and wav.bits and wav.n_channels:
             n_bytes, n_stored = -(-wav.bits // 8), wav.frame_size / wav.n_channels
         if codec == "pcm_f24le" or (n_stored > n_bytes and n_stored.is_integer()):
@@ -176,8 +177,6 @@ class Demuxer:
             raise self.file.failure(f"samples of {where} each are not understood; convert it to plain WAV or FLAC")
 
     def _open_recognised(self) -> av.container.InputContainer:
-        if self._wav is not None and self._wav.is_24_in_32:
-            return self._open_as("wav:pcm_s32le")  # FFmpeg takes it for floats of a kind
         try:
             return self._open_as(None)
         except av.error.InvalidDataError:
@@ -192,7 +191,7 @@ class Demuxer:
             self.file,
             "r",
             container,
-            container_options=self._options,
+            container_options=_NO_OTHER_FILES,
             buffer_size=_READ_SIZE,
             **_KEEP_BYTES,
         )

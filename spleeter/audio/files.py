@@ -75,6 +75,11 @@ class InputFile:
         self._is_seekable, self.start = _position(self._file)
         """`start` is the byte of a caller's object that counts as the first."""
         self._begin, self._end = self.start, math.inf
+        self._patches: dict[int, int] = {}
+
+    def patch(self, position: int, replacement: bytes) -> None:
+        """Have `read` give other bytes at a position, counted from `start`, of a seekable file."""
+        self._patches |= dict(enumerate(replacement, self.start + position))
 
     def narrow(self, begin: int, end: float = math.inf) -> None:
         """Take a range of bytes, counted from `start`, for the whole of a seekable file, and go to its beginning."""
@@ -88,10 +93,20 @@ class InputFile:
                 return b""
             if self._end < math.inf:
                 size = max(0, min(size, int(self._end) - self._file.tell()))
+            if self._patches:
+                return self._read_patched(size)
             return _read_fully(self._file, size)
         except BaseException as error:  # whatever a caller's object raises
             self._keep(error)
             return b""
+
+    def _read_patched(self, size: int) -> bytes:
+        begin = self._file.tell()
+        block = bytearray(_read_fully(self._file, size))
+        for position, byte in self._patches.items():
+            if 0 <= position - begin < len(block):
+                block[position - begin] = byte
+        return bytes(block)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Seek as file objects do, counted from where the file began; returns a negative errno where it fails."""

@@ -28,10 +28,12 @@ class PyAVAudioAdapter(AudioAdapter):
 
     Reading. Start and length are exact to the sample: encoder delay and padding are removed where the file gives
     them (LAME tag, MP4 edit list, Opus pre-skip, Vorbis granules), and an excerpt read from an offset on equals
-    that excerpt of the whole. Of several audio streams the one marked as default is read, else the first. Other
+    that excerpt of the whole. The links of a chained Ogg file are read one after the other, whatever they hold. Of
+    several audio streams the one marked as default is read, else the first; sound that starts later than the picture
+    is given silence in front only if asked for (`keep_start`). Rates from 1 kHz to 1 MHz are read. Other
     rates are resampled with soxr's best quality; n samples become round(n · to / from). More channels than asked
     for are mixed down as FFmpeg does it (see `downmix_matrix`); mono is copied. Damaged passages become silence of
-    the same length, with one warning.
+    the same length, with one warning; another says where a header promises more, or less, than the file holds.
 
     Writing. A file appears at its path when it is complete; a file object is given nothing before `commit`, and
     then the complete file. Integer formats are rounded and clamped. Decoding gives the same number of samples at

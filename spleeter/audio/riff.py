@@ -14,7 +14,7 @@ _PCM_TAGS = frozenset((1, 3))  # integers, floats
 _EXTENSIBLE = 0xFFFE
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # written by programs that could not seek back to correct them
 _WRAP = 1 << 32
-_BLOCK = 1 << 20
+_MAX_PADDING = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class WavHeader:
     """Of one sample of every channel; of a block where the format is compressed."""
     bits: int
     """Per sample, as stored."""
-    is_24_in_32: bool
-    """Whether integers of 24 bits fill 32 each, as the extensible format can say."""
+    valid_bits_at: int | None
+    """Where the extensible format says that integers of 24 bits fill 32 each; None if it does not."""
     data_begin: int
     data_size: int | None
     """As the header says, but for a size that wrapped at 4 GiB, which is unwrapped; None if it does not say."""
@@ -70,7 +70,7 @@ def _walk_chunks(file: InputFile) -> WavHeader | None:
     if form not in (b"RIFF", b"RF64", b"BW64") or kind != b"WAVE":
         return None
     tag = n_channels = frame_size = bits = wide_size = 0
-    is_24_in_32 = False
+    valid_bits_at = None
     position = 12
     while True:
         chunk, size = struct.unpack("<4sI", file.read(8))
@@ -83,7 +83,7 @@ def _walk_chunks(file: InputFile) -> WavHeader | None:
             tag, n_channels, frame_size, bits = struct.unpack("<HH8xHH", file.read(16))
             if tag == _EXTENSIBLE and size >= 40:
                 valid_bits, tag = struct.unpack("<2xH4xH14x", file.read(24))
-                is_24_in_32 = (tag, bits, valid_bits) == (1, 32, 24)
+                valid_bits_at = begin + 18 if (tag, bits, valid_bits) == (1, 32, 24) else None
         position = begin + size + size % 2
         file.seek(position)
     data_size, is_wrapped, n_uncounted = None, False, 0
@@ -92,7 +92,7 @@ def _walk_chunks(file: InputFile) -> WavHeader | None:
     if size not in _UNKNOWN_SIZES:
         data_size, n_uncounted = _true_size(file, begin, size)
         is_wrapped = data_size != size
-    return WavHeader(tag, n_channels, frame_size, bits, is_24_in_32, begin, data_size, is_wrapped, n_uncounted)
+    return WavHeader(tag, n_channels, frame_size, bits, valid_bits_at, begin, data_size, is_wrapped, n_uncounted)
 
 
 def declared_end(file: InputFile, container: str) -> int | None:
@@ -140,6 +140,8 @@ def holds_more(file: InputFile, end: int) -> bool:
 def _true_size(file: InputFile, begin: int, size: int) -> tuple[int, int]:
     """The size of the data chunk, unwrapped if it wrapped at 4 GiB, and the bytes behind it that are no chunks."""
     rest = file.seek(0, os.SEEK_END) - begin
+    if rest >= _WRAP and (rest - size) % _WRAP == 0:
+        return rest, 0
     for candidate in range(size, rest + 1, _WRAP):
         if _are_chunks(file, begin + candidate + candidate % 2, begin + rest):
             return candidate, 0
@@ -160,11 +162,9 @@ def _are_chunks(file: InputFile, position: int, end: int) -> bool:
 
 
 def _are_zeros(file: InputFile) -> bool:
-    """Whether the rest of the file is padding."""
-    while block := file.read(_BLOCK):
-        if block.strip(b"\0"):
-            return False
-    return True
+    """Whether the rest of the file is padding: zeros, and not many."""
+    rest = file.read(_MAX_PADDING + 1)
+    return len(rest) <= _MAX_PADDING and not rest.strip(b"\0")
 
 
 def _is_tag(begin: bytes) -> bool:

@@ -20,7 +20,7 @@ from spleeter.audio.adapter import AudioMetadata
 from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import n_resampled
 from spleeter.audio.pyav import PyAVAudioAdapter
-from spleeter.errors import EncodeError
+from spleeter.errors import DecodeError, EncodeError
 from spleeter.types import Waveform
 from tests.audio.conftest import FfmpegDecode
 from tests.audio.pictures import picture
@@ -118,8 +118,6 @@ def test_every_length_comes_back(n_samples: int, codec: Codec, seed: int, tmp_pa
     surplus = len(decoded) - n_resampled(n_samples, 44100, round(rate))
     if codec is Codec.WMA:
         assert 0 <= surplus < WMA_FRAME
-    elif codec is Codec.OGG:
-        assert surplus in (0, -128)  # FFmpeg may lose the last block of a file of one Ogg page
     else:
         assert surplus == 0
 
@@ -253,7 +251,12 @@ def test_extreme_rates_are_written_or_refused(
         assert names_in(tmp_path) == []
     else:
         message = ""
-        assert adapter.load(tmp_path / "a")[1] == codec.spec.sample_rate_for(sample_rate)
+        rate = codec.spec.sample_rate_for(sample_rate)
+        if 1_000 <= rate <= 1_000_000:
+            assert adapter.load(tmp_path / "a")[1] == rate
+        else:
+            with pytest.raises(DecodeError, match="1000 to 1000000 Hz are read"):
+                adapter.load(tmp_path / "a")
     assert not message or re.search("encoder cannot do|encoder failed", message)
 
 
