@@ -4,11 +4,14 @@ import os
 import sys
 from typing import NoReturn
 
+from spleeter.cli.evaluate import evaluate
 from spleeter.cli.main import app as spleeter
 from spleeter.cli.main import entrypoint
 from spleeter.cli.separate import separate
+from spleeter.cli.streams import accept_any_text
+from spleeter.cli.train import train
 
-__all__ = ["entrypoint", "main", "separate", "spleeter"]
+__all__ = ["entrypoint", "evaluate", "main", "separate", "spleeter", "train"]
 
 _CANNOT_FLUSH = 120
 """Exit code of Python itself where stdout cannot be flushed."""
@@ -19,6 +22,7 @@ def main() -> NoReturn:
 
     What hooks into the shutdown, such as a profiler or a coverage tool, has to run `entrypoint` instead.
     """
+    accept_any_text()
     try:
         entrypoint()
         code = 0

@@ -26,12 +26,11 @@ def console() -> Console:
     """The one console on stderr, shared by progress bars and messages."""
     from rich.console import Console
 
-    class UnbreakableConsole(Console):
-        def on_broken_pipe(self) -> None:
-            """Go on without a reader, where rich would end the process."""
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:  # which would end the process
             self.quiet = True
 
-    return UnbreakableConsole(stderr=True, highlight=False, soft_wrap=True)
+    return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_on_terminal(message: str) -> None:

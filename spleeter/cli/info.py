@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["DEPENDENCIES", "info"]
 
 DEPENDENCIES = (
-    "array-api-compat", "av", "filelock", "google-crc32c", "httpx2", "matplotlib", "numpy", "pillow", "platformdirs",
-    "pydantic", "rich", "safetensors", "soundfile", "soxr", "tensorboard", "torch", "typer",
+    "array-api-compat", "av", "filelock", "google-crc32c", "httpx2", "matplotlib", "mutagen", "numpy", "pillow",
+    "platformdirs", "pydantic", "rich", "safetensors", "soundfile", "soxr", "tensorboard", "torch", "typer",
 )  # fmt: skip
 """Distributions that the package or one of its extras depends on."""
 

@@ -15,7 +15,6 @@ from spleeter import __version__
 from spleeter.cli import dataset, evaluate, models, separate, train
 from spleeter.cli.help import CommandGroup, GroupedCommand, one_spelling
 from spleeter.cli.info import info
-from spleeter.cli.streams import accept_any_text
 from spleeter.errors import SpleeterError
 from spleeter.utils.logging import logger, reserve_standard_streams
 from spleeter.utils.names import display_name, reason
@@ -65,7 +64,6 @@ def entrypoint() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _terminate)
-    accept_any_text()
     try:
         app()
     except SpleeterError as error:

@@ -145,6 +145,8 @@ def _print_for_programs(lines: str) -> None:
     """Print lines; once nobody reads them any more, nothing."""
     try:
         echo(lines)
+    except UnicodeEncodeError:  # where `accept_any_text` was not called
+        echo(lines.encode("ascii", "backslashreplace"))
     except (OSError, ValueError) as error:
         sys.stdout = Path(os.devnull).open("w", errors="replace")  # noqa: SIM115 - until the process ends
         if getattr(error, "errno", None) != errno.EPIPE:

@@ -45,7 +45,7 @@ def test_the_folder_name_resolves_the_conflict() -> None:
 
 def test_conflicts_are_found_for_different_spellings_of_a_path(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    (tmp_path / "y").symlink_to("x")
+    (tmp_path / "y").symlink_to(tmp_path / "x")
     with pytest.raises(OutputError, match="both write"):
         jobs(["x/song.mp3", "y/song.mp3"], "{foldername}/{filename}-{instrument}.{codec}", str(tmp_path))
 

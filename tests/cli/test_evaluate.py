@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -83,7 +84,10 @@ TRACKS = ("Kéa – 1", "Kéa – 2")
 def test_tracks_are_scored_and_a_second_method_adds_rows(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
     arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out)
     first = run(*arguments)
-    assert (first.returncode, first.stderr) == (0, "")
+    assert first.returncode == 0
+    assert re.sub(r"\d+\.\d", "S", first.stderr).splitlines() == [
+        f"{track}: finished in S s ({number} of 2)" for number, track in enumerate(TRACKS, 1)
+    ]
     audio = {f"audio/tiny/test/{track}/{name}.wav" for track in TRACKS for name in NAMES}
     assert names(out) == metrics("tiny", *TRACKS) | REPORT | audio
     written = {path: path.stat().st_mtime_ns for path in (out / "metrics").rglob("*.json")}
@@ -105,7 +109,8 @@ def test_a_repeated_run_skips_every_track_and_prints_the_same(
     run: Run, tiny_model: Path, songs: Path, out: Path
 ) -> None:
     arguments = ("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
-    assert run(*arguments) == run(*arguments)
+    first, second = run(*arguments), run(*arguments)
+    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
 
 
 def test_a_broken_track_fails_alone(run: Run, tiny_model: Path, songs: Path, out: Path) -> None:
@@ -144,7 +149,7 @@ def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None
         (("--mus_dir", songs, "-p", "spleeter:9stems"), "9stems"),
         (("--mus_dir", songs, "-a", "no.such.Adapter"), "no.such.Adapter"),
         (("--mus_dir", songs, "--device", "abacus"), "abacus"),
-        ((), "mus_dir"),
+        ((), "--mus-dir"),
     ]:
         result = run("-p", tiny_model, "-o", out, *arguments)
         assert (result.returncode, result.stdout) == (2, "")
@@ -155,7 +160,7 @@ def test_wrong_usage(run: Run, tiny_model: Path, songs: Path, out: Path) -> None
 def test_help_names_the_options(run: Run) -> None:
     usage = run("--help")
     assert usage.returncode == 0
-    for option in ("--adapter", "--output_path", "--params_filename", "--mus_dir", "--mwf", "--verbose", "--subset"):
+    for option in ("--adapter", "--output", "--model", "--mus-dir", "--mwf", "--verbose", "--subset"):
         assert option in usage.stdout
 
 
@@ -173,7 +178,7 @@ def test_a_signal_while_the_last_track_is_read_or_scored_ends_the_run(
     monkeypatch.setattr(evaluation, step, interrupted)
     result = run("--mus_dir", songs, "-p", tiny_model, "-o", out, "--no-audio")
     assert (result.returncode, result.stdout) == (130, "")
-    assert "interrupted" in result.stderr
+    assert f"interrupted; {n_kept} of 1 tracks finished" in result.stderr
     assert names(out) == metrics("tiny", *TRACKS[:n_kept])
 
 

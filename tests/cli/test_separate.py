@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,6 +20,7 @@ import soundfile
 
 from spleeter import __version__
 from spleeter.__main__ import entrypoint
+from spleeter.audio.codec import Codec
 from spleeter.cli.console import console
 from spleeter.types import Waveform
 from tests.conftest import synthetic_music
@@ -26,6 +28,7 @@ from tests.conftest import synthetic_music
 Run = Callable[..., "Result"]
 
 STEMS = {"vocals.wav", "drums.wav", "other.wav"}
+ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
 
 
 class Result(NamedTuple):
@@ -72,17 +75,18 @@ def test_version_and_help(run: Run) -> None:
     usage = run("separate", "--help")
     assert usage.returncode == 0
     for option in (
-        "--adapter", "--bitrate", "--codec", "--duration", "--offset", "--output_path", "--filename_format",
-        "--params_filename", "--mwf", "--verbose", "--device", "--stems", "--mix", "--residual", "--bit-depth",
+        "--adapter", "--bitrate", "--codec", "--duration", "--offset", "--output", "--filename-format",
+        "--model", "--mwf", "--verbose", "--device", "--stems", "--mix", "--residual", "--bit-depth",
         "--clip", "--keep-sample-rate", "--skip-existing", "--quality", "--overlap", "--shifts", "--bandwidth",
         "--exact", "--plot",
     ):  # fmt: skip
         assert option in usage.stdout
 
 
-def test_a_song_becomes_stems_and_nothing_is_printed(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+def test_a_song_becomes_stems_and_a_line_tells_so(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     result = run("separate", "-p", tiny_model, "-o", out, song)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert result.returncode == 0
+    assert re.fullmatch(r"song\.wav: finished in \d+\.\d s\n", result.stderr)
     assert names(out) == {f"song/{stem}" for stem in STEMS}
 
 
@@ -98,11 +102,37 @@ def test_every_option_of_the_original(run: Run, tiny_model: Path, song: Path, ou
     assert all(soundfile.info(file).frames == round(1.5 * 44100) for file in files)
 
 
-def test_the_old_input_option_names_the_replacement(run: Run, song: Path) -> None:
-    for arguments in ((song,), (song, song)):
-        result = run("separate", "-i", *arguments)
-        assert result.returncode == 20
-        assert "name the files directly" in result.stderr
+@pytest.mark.parametrize("spelling", ["-i", "--inputs", "--audio_filenames"])
+def test_songs_after_the_old_input_option(run: Run, tiny_model: Path, song: Path, out: Path, spelling: str) -> None:
+    """`-i a b` is of version 1, `-i a -i b` of programs that meant well."""
+    a, b, c = (Path(shutil.copy(song, song.with_name(f"{letter}.wav"))) for letter in "abc")
+    result = run("separate", "-p", tiny_model, "-o", out, spelling, a, b, spelling, c)
+    assert result.returncode == 0
+    assert result.stderr.startswith("-i is deprecated")
+    assert {path.name for path in out.iterdir()} == set("abc")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "-p MODEL -o OUT -f {instrument}.{codec} -c flac -b 64k -d 1 -s 1",
+        "--params_filename MODEL --output_path OUT --filename_format {instrument}.{codec} --codec flac --bitrate 64k "
+        f"--duration 1 --offset 1 --mwf --verbose --adapter {ADAPTER}",
+        f"-p MODEL -o OUT -f {{instrument}}.{{codec}} --audio_codec flac -m --max_duration 1.0 -a {ADAPTER}",
+        "-p MODEL -o OUT -f {instrument}.{codec} -c flac -d 1 -B librosa",
+        "-p MODEL -o OUT -f {instrument}.{codec} -c FLAC -d 1 --stft-backend tensorflow",
+        "-p MODEL -o OUT -f {instrument}.{codec} -c flac -d 1 --stft_backend=auto",
+        "--model MODEL --output OUT --filename-format {instrument}.{codec} --codec flac --duration 0:01",
+    ],
+)
+def test_options_in_every_spelling_that_there_was(
+    run: Run, tiny_model: Path, song: Path, out: Path, options: str
+) -> None:
+    filled = [{"MODEL": str(tiny_model), "OUT": str(out)}.get(option, option) for option in options.split()]
+    result = run("separate", *filled, song)
+    assert result.returncode == 0, result.stderr
+    assert names(out) == {"vocals.flac", "drums.flac", "other.flac"}
+    assert soundfile.info(out / "vocals.flac").frames == 44100
 
 
 def test_underscores_and_dashes_are_the_same(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
@@ -122,9 +152,14 @@ def test_stems_mixes_and_residual(run: Run, tiny_model: Path, song: Path, out: P
 def test_folders_and_skipping_existing_outputs(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
     album = song.parent / "album"
     album.mkdir()
-    for name in ("a.wav", "b.wav", "notes.txt"):
+    for name in ("a.wav", "b.wav"):
         shutil.copy(song, album / name)
-    assert run("separate", "-p", tiny_model, "-o", out, album).returncode == 0
+    (album / "notes.txt").write_text("no audio")
+    result = run("separate", "-p", tiny_model, "-o", out, album)
+    assert result.returncode == 0
+    assert result.stderr.startswith("1 file without audio left out: 1 .txt\n")
+    assert "b.wav: finished in" in result.stderr
+    assert result.stderr.endswith("(2 of 2)\n")
     assert names(out) == {f"{name}/{stem}" for name in "ab" for stem in STEMS}
     (out / "b" / "drums.wav").unlink()
     before = (out / "a" / "vocals.wav").stat().st_mtime_ns, (out / "b" / "vocals.wav").stat().st_mtime_ns
@@ -176,10 +211,19 @@ def test_a_failing_song_fails_alone(run: Run, tiny_model: Path, song: Path, out:
         (["-p", "MODEL", "-s", "-1", "SONG"], 2, "--offset"),
         (["-p", "MODEL", "-a", "no.such.Adapter", "SONG"], 2, "no.such.Adapter"),
         (["-p", "MODEL", "-c", "mp4", "SONG"], 2, "mp4"),
+        (["-p", "htdemucs", "SONG"], 2, "there are spleeter:2stems"),
+        (["-p", "2stems", "SONG"], 2, "did you mean 'spleeter:2stems'"),
+        (["-p", "MODEL", "-c", "aac", "SONG"], 2, "did you mean 'm4a'"),
+        (["-p", "MODEL", "-s", "1m", "SONG"], 2, "1:30"),
+        (["-p", "MODEL", "--stream", "7", "SONG"], 1, "no audio stream 7"),
+        (["-p", "MODEL", "--mix", "x=loud*vocals", "SONG"], 2, "-6dB"),
+        (["-p", "MODEL", "--threads", "0", "SONG"], 2, "--threads"),
         (["-i"], 2, "--inputs|-i"),
         (["-p", "MODEL", "-d", "0", "SONG"], 2, "--duration"),
         (["-p", "MODEL"], 2, "name at least one song"),
-        (["-p", "MODEL", "--ouput_path", "x", "SONG"], 2, "--output_path|No such option"),
+        (["-p", "MODEL", "--ouput", "x", "SONG"], 2, "did you mean --output?"),
+        (["-p", "MODEL", "--ouput_path", "x", "SONG"], 2, "did you mean --output?"),
+        (["-p", "MODEL", "--keep_sample-rat", "SONG"], 2, "did you mean --keep-sample-rate?"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(
@@ -277,7 +321,7 @@ def test_a_folder_that_cannot_be_written(run: Run, tiny_model: Path, song: Path,
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     result = run("separate", "-p", tiny_model, "-o", locked / "out", song)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Permission denied" in result.stderr
     assert list(locked.iterdir()) == []
 
@@ -313,7 +357,7 @@ def test_options_of_a_separation_change_the_stems(
     run: Run, tiny_model: Path, song: Path, out: Path, options: tuple[str]
 ) -> None:
     result = run("separate", "-p", tiny_model, "-o", out, *options, song)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     assert names(out) == {f"song/{stem}" for stem in STEMS}
     usual = run("separate", "-p", tiny_model, "-o", out / "usual", song)
     assert usual.returncode == 0
@@ -369,8 +413,97 @@ def test_progress_bars_and_summary_on_a_terminal(
     twin = shutil.copy(song, song.with_name("twin.wav"))
     result = run("separate", "-p", tiny_model, "-o", out, song, twin)
     assert result.returncode == 0, result.stderr
+    assert f"2 songs into {out}" in result.stderr
     assert f"{tiny_model} on " in result.stderr
+    assert "finished in" not in result.stderr
     assert "2 songs" in result.stderr
     assert f"2 songs separated into {out}" in result.stderr
     again = run("separate", "-p", tiny_model, "-o", out, "--skip-existing", song, twin)
     assert f"0 songs separated into {out}, 2 already there" in again.stderr
+
+
+def test_a_song_without_its_vocals(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    assert (
+        run("separate", "-p", tiny_model, "-o", out, "-q", "fast", "--karaoke", "--bit-depth", 32, song).returncode
+        == 0
+    )
+    assert names(out) == {"song/karaoke.wav"}
+    options = ("--stems", "vocals,instrumental", "-f", "{instrument}.wav", "--bit-depth", 32)
+    assert run("separate", "-p", tiny_model, "-o", out, "-q", "fast", *options, song).returncode == 0
+    vocals, instrumental = (soundfile.read(out / f"{name}.wav")[0] for name in ("vocals", "instrumental"))
+    np.testing.assert_allclose(vocals + instrumental, soundfile.read(song)[0], atol=1e-6)
+    np.testing.assert_array_equal(soundfile.read(out / "song" / "karaoke.wav")[0], instrumental)
+
+
+def test_gains_of_a_mix(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    mixes = ("--mix", "quiet=0.5*vocals+drums", "--mix", "loud = +6dB * vocals + other + -20dB*drums")
+    options = ("-q", "fast", "--bit-depth", 32, "-f", "{instrument}.wav", *mixes)
+    assert run("separate", "-p", tiny_model, "-o", out, *options, song).returncode == 0
+    sound = {path.stem: soundfile.read(path)[0] for path in out.iterdir()}
+    np.testing.assert_allclose(sound["quiet"], 0.5 * sound["vocals"] + sound["drums"], atol=1e-6)
+    expected = 10**0.3 * sound["vocals"] + sound["other"] + 0.1 * sound["drums"]
+    np.testing.assert_allclose(sound["loud"], expected, atol=1e-6)
+
+
+def test_vocals_for_transcription_in_one_command(run: Run, tiny_model: Path, song: Path, out: Path) -> None:
+    options = ("--stems", "vocals", "--mono", "--sample-rate", 16000, "--threads", 1)
+    assert run("separate", "-p", tiny_model, "-o", out, *options, song).returncode == 0
+    found = soundfile.info(out / "song" / "vocals.wav")
+    assert (found.samplerate, found.channels) == (16000, 1)
+    assert found.duration == pytest.approx(soundfile.info(song).duration, abs=1e-3)
+
+
+@pytest.mark.parametrize("text", ["1.5", "0:01.5", "0:00:01.5"])
+def test_times_may_be_read_off_a_clock(run: Run, tiny_model: Path, song: Path, out: Path, text: str) -> None:
+    assert run("separate", "-p", tiny_model, "-o", out, "-s", text, "-d", text, song).returncode == 0
+    expected = soundfile.info(song).frames - 66150
+    assert soundfile.info(out / "song" / "vocals.wav").frames == min(66150, expected)
+
+
+def test_the_default_folder_lies_in_the_current_one(
+    run: Run, tiny_model: Path, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("separate", "-p", tiny_model, song).returncode == 0
+    assert names(tmp_path / "separated_audio") == {f"song/{stem}" for stem in STEMS}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing.mp3"], ["TEXT"], ["SONG", "-o", "TEXT/out"], ["SONG", "-c", "aac"], ["SONG", "--stream", "3"],
+        ["SONG", "-f", "{x}"], ["SONG", "--stems", "guitar"],
+    ],
+)  # fmt: skip
+def test_what_is_plainly_wrong_is_refused_before_torch_is_imported(
+    tiny_model: Path, song: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    text = tmp_path / "text.mp3"
+    text.write_text("no audio")
+    filled = [argument.replace("SONG", str(song)).replace("TEXT", str(text)) for argument in arguments]
+    code = """
+import sys
+sys.modules["torch"] = None  # importing it fails
+from spleeter.__main__ import entrypoint
+from spleeter.audio.codec import Codec
+entrypoint()
+"""
+    process = [sys.executable, "-c", code, "separate", "-p", str(tiny_model), "-o", str(tmp_path / "out"), *filled]
+    result = subprocess.run(process, capture_output=True, text=True)
+    assert result.returncode in (1, 2), result.stderr
+    assert "torch" not in result.stderr
+    assert "rror: " in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_original_s_functions_take_the_original_s_arguments(
+    tiny_model: Path, song: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from spleeter.__main__ import separate
+
+    separate(
+        deprecated_files=None, files=[str(song)], adapter=ADAPTER, bitrate="128k", codec=Codec.WAV, duration=600.0,
+        offset=0, output_path=str(out), filename_format="{foldername}/{instrument}.{codec}",
+        params_filename=str(tiny_model), mwf=False, verbose=False,
+    )  # fmt: skip
+    assert names(out) == {f"{song.parent.name}/{stem}" for stem in STEMS}

@@ -80,7 +80,7 @@ def test_progress_bars_on_a_terminal(config: Path, monkeypatch: pytest.MonkeyPat
     [
         (["-p", "nix.json"], 2, "configuration file nix.json not found"),
         (["-p", "{config}", "-a", "no.Adapter"], 2, "no audio adapter 'no.Adapter'"),
-        (["-p", "{config}", "--from", "nix"], 2, "configuration file nix not found"),
+        (["-p", "{config}", "--from", "nix"], 2, "no model nix: there are spleeter:2stems"),
         (["-p", "{config}", "--device", "tpu"], 1, "unknown device 'tpu'"),
         (["-p", "{config}", "--parts", "3"], 1, "batch_size = 4 cannot be split evenly"),
         (["-p", "spleeter:2stems"], 1, "path/to/train.csv: cannot be read: No such file"),
