@@ -295,7 +295,7 @@ def test_a_song_is_not_replaced_by_its_stem(tmp_path: Path) -> None:
     song, link = tmp_path / "song.wav", tmp_path / "link.wav"
     song.write_bytes(b"a song")
     link.symlink_to(song)
-    names: list[FileTarget] = [song, str(song), os.fsencode(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
+    names: list[FileTarget] = [song, str(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
     with song.open("r+b") as opened:
         for source in (song, str(song), link, opened):
             for target in (*names, link, opened):
