@@ -100,7 +100,7 @@ def _wav_length(path: Path, file: BinaryIO, size: int) -> AudioLength:
 def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts_header: bool) -> AudioLength:
     """The length that FFmpeg tells, if the end of the file bears it out."""
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         if not container.streams.audio:
             raise _incomplete(path, "it holds no audio")
         stream, kind = container.streams.audio[0], container.format.name
@@ -109,6 +109,9 @@ def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts
             raise _incomplete(path, "it does not say how long it is")
         if kind == "mp3":
             return AudioLength(seconds, is_certain=_has_info_tag(path, file, size))
+        if kind == "asf":
+            _check_asf_size(path, file, size)
+            return AudioLength(seconds, is_certain=False)  # estimated from the size, tags included
         if kind == "ogg":
             if not _is_last_page(tail):
                 raise _incomplete(path, f"it breaks off after {seconds:.1f} s")
@@ -122,7 +125,7 @@ def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts
         for packet in container.demux(stream):
             packet.decode()  # raises if it is damaged
             if packet.pts is not None:
-                end = float((packet.pts + (packet.duration or 0)) * stream.time_base - start)
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base - start)
         if end < seconds - _TOLERANCE:
             raise _incomplete(path, f"it breaks off after {end:.1f} of {seconds:.1f} s")
         return AudioLength(seconds, is_certain)
@@ -153,6 +156,16 @@ def _has_info_tag(path: Path, file: BinaryIO, size: int) -> bool:
     if flags & 3 == 3 and start + n_bytes > size:
         raise _incomplete(path, f"it holds {size - start} of {n_bytes} bytes")
     return bool(flags & 1 and n_frames)
+
+
+def _check_asf_size(path: Path, file: BinaryIO, size: int) -> None:
+    """Raise DecodeError if the data object of an ASF file, which follows its header, is cut off."""
+    file.seek(16)
+    header_size = int.from_bytes(file.read(8), "little")
+    file.seek(header_size + 16)
+    end = header_size + int.from_bytes(file.read(8), "little")
+    if end > size:
+        raise _incomplete(path, f"it holds {size} of {end} bytes")
 
 
 def _is_last_page(tail: bytes) -> bool:

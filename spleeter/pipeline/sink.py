@@ -111,7 +111,7 @@ class StemFiles:
             for name, target in self._targets.items():
                 folder = self._hidden_folder(target)
                 if self._clip == "rescale":
-                    self._spools[name] = Spool(folder and folder.path, self._n_channels)
+                    self._spools[name] = Spool(None if folder is None else folder.path, self._n_channels)
                 metadata = self._metadata.with_stem(name) if self._titles_stem else self._metadata
                 self._writers[name] = self._adapter.create(target, *self._format, metadata)
             stack.pop_all()
@@ -164,8 +164,8 @@ class StemFiles:
             moves = [(_path(target), commit) for target, commit in commits if is_path(target)]
             try:
                 commit_together(moves, self._folders)
-            except OSError as error:
-                raise OutputError(f"cannot replace the outputs that are there already: {reason(error)}") from error
+            except OSError as cause:
+                raise OutputError(f"cannot replace the outputs that are there already: {reason(cause)}") from cause
             stack.pop_all()
         self._threads.shutdown()
         self._remove_folders()

@@ -66,12 +66,13 @@ def lock_folder(model_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
         with suppress(OSError):
             if {path.name for path in folder.iterdir()} <= {_LOCK}:
-                (folder / _LOCK).unlink(missing_ok=True)
+                (folder / _LOCK).unlink(missing_ok=True)  # while it is held: nobody else can hold it then
+                lock.release()
                 folder.rmdir()
                 model_dir.rmdir()
+        lock.release()
 
 
 def random_network(configuration: Configuration, trust: PathLike | Sequence[PathLike] = ()) -> nn.Module:

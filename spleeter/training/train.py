@@ -10,6 +10,7 @@ import torch
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.backends.torch.device import select_device, select_precision
+from spleeter.backends.torch.weights import save_network
 from spleeter.configuration import Configuration
 from spleeter.data.dataset import open_dataset
 from spleeter.errors import TrainingError
@@ -76,6 +77,9 @@ def train(
             trainer, record = _restore_or_start(
                 configuration, model_dir, start_from, own_device, precision, n_micro_batches, ranks, trust
             )
+            if ranks.is_first and record.step > 0 and record.best_loss is None:
+                # The process may have been killed between writing the state and the model.
+                save_network(model_dir, trainer.network, configuration)
             if record.is_complete(configuration):
                 return Outcome(model_dir, record, is_done=True)
             data_set = stack.enter_context(

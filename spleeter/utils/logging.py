@@ -21,9 +21,9 @@ __all__ = [
 class _Logger(logging.Logger):
     """A logger whose messages may get lost: on a full disk, in a closed stream, or where nobody reads them."""
 
-    def callHandlers(self, record: logging.LogRecord) -> None:
+    def handle(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
-            super().callHandlers(record)
+            super().handle(record)
 
 
 logger: logging.Logger = logging.getLogger("spleeter")
@@ -33,7 +33,7 @@ logger.__class__ = _Logger  # it may have been made before, by a program that co
 def reserve_standard_streams() -> None:
     """Open the null device in place of each standard stream that is closed.
 
-    Else the next file that is opened, such as a stem, gets its descriptor, and libraries write their messages into it.
+    Else the next file that is opened, such as a stem, gets its descriptor, and libraries print into that file.
     """
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:

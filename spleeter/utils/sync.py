@@ -6,10 +6,10 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["sync_file", "sync_folder"]
+__all__ = ["sync_file", "sync_folder", "sync_tree"]
 
-_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
-"""What file systems say that have no such call, on which nothing can be done."""
+_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF}
+"""What file systems say that have no such call, and Windows of a file that is open for reading only."""
 
 
 def sync_file(descriptor: int) -> None:
@@ -31,3 +31,12 @@ def sync_folder(folder: Path) -> None:
         sync_file(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Write all files below a folder, and their names, to the disk. Raises OSError as `sync_file` does."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with Path(root, name).open("rb") as file:
+                sync_file(file.fileno())
+        sync_folder(Path(root))

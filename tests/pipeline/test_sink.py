@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -205,6 +208,37 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert everything_below(tmp_path) == []
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from spleeter.audio.adapter import AudioAdapter
+from spleeter.pipeline.options import Output
+from spleeter.pipeline.sink import StemFiles
+paths = {name: Path(sys.argv[1], name + ".wav") for name in "ab"}
+with StemFiles(AudioAdapter.default(), paths, 44100, 2, Output(clip=sys.argv[2])) as stems:
+    stems.write(dict.fromkeys(paths, np.zeros((200_000, 2), np.float32)))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("clip", ["clamp", "rescale"])
+def test_what_a_killed_run_leaves_is_hidden_and_removed_by_the_next(tmp_path: Path, clip: Clip) -> None:
+    (tmp_path / "a.wav").write_bytes(b"an old stem")
+    process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), clip], check=False)
+    assert process.returncode == -signal.SIGKILL
+    left = {path.name for path in tmp_path.iterdir()} - {"a.wav"}
+    assert left
+    assert all(name.startswith(".") for name in left)
+    assert (tmp_path / "a.wav").read_bytes() == b"an old stem"
+    next_run = subprocess.run(
+        [sys.executable, "-c", KILLED.replace("os.kill", "print"), str(tmp_path), clip], check=False
+    )
+    assert next_run.returncode == 0
+    assert everything_below(tmp_path) == ["a.wav", "b.wav"]
+
+
 def test_another_song_that_fails_does_not_take_the_folder_away(tmp_path: Path) -> None:
     with stem_files(tmp_path / "songs" / "one", "a") as stems:
         with pytest.raises(KeyboardInterrupt), stem_files(tmp_path / "songs" / "one", "b"):
@@ -261,7 +295,7 @@ def test_a_song_is_not_replaced_by_its_stem(tmp_path: Path) -> None:
     song, link = tmp_path / "song.wav", tmp_path / "link.wav"
     song.write_bytes(b"a song")
     link.symlink_to(song)
-    names: list[FileTarget] = [song, str(song), os.fsencode(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
+    names: list[FileTarget] = [song, str(song), tmp_path / "." / ".." / tmp_path.name / "song.wav"]
     with song.open("r+b") as opened:
         for source in (song, str(song), link, opened):
             for target in (*names, link, opened):

@@ -199,6 +199,15 @@ def test_a_finished_training_is_not_changed(settings: Configuration) -> None:
     assert (outcome.model_dir / "training" / "state.safetensors").stat().st_mtime_ns == state
 
 
+def test_a_model_is_written_that_a_kill_kept_from_following_its_state(settings: Configuration) -> None:
+    without_validation = changed(settings, validation_csv=None)
+    model = train(without_validation, device="cpu").model_dir / "model.safetensors"
+    weights = model.read_bytes()
+    model.unlink()
+    assert train(without_validation, device="cpu").is_done
+    assert model.read_bytes() == weights
+
+
 def test_a_training_is_not_resumed_with_another_optimizer(settings: Configuration) -> None:
     train(settings, device="cpu")
     with pytest.raises(TrainingError, match=r"has optimizer = Adam, but SGD is asked for"):

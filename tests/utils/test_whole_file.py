@@ -176,7 +176,7 @@ def test_files_that_are_committed_together_are_all_new_or_all_as_before(
     (tmp_path / "a").write_bytes(b"old a")
     (tmp_path / "c").write_bytes(b"old c")
     paths, hidden = [tmp_path / name for name in "abc"], HiddenFolder(tmp_path)
-    commits = commits_of(paths, failing and tmp_path / failing, error)
+    commits = commits_of(paths, tmp_path / failing if failing else None, error)
     with pytest.raises(type(error)) if failing else nullcontext():
         commit_together(commits, {tmp_path: hidden})
     hidden.remove()

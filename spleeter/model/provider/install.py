@@ -14,6 +14,7 @@ from spleeter.errors import DownloadError, ModelError, SpleeterError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.manifest import Manifest
 from spleeter.utils.logging import logger
+from spleeter.utils.sync import sync_folder, sync_tree
 
 __all__ = ["clear_partial", "locked", "private_folder", "refuse_foreign_files", "staged"]
 
@@ -142,7 +143,9 @@ def _clear_leftovers(folder: Path) -> None:
 
 def _publish(staging: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    sync_tree(staging)
     if folder.exists():
         folder.rename(old)
     staging.rename(folder)
+    sync_folder(folder.parent)
     rmtree(old, ignore_errors=True)

@@ -10,6 +10,7 @@ from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.install import locked, staged
 from spleeter.model.provider.manifest import Manifest, file_records
 from tests.model.provider.models import checkpoint_files, write_files
+from tests.utils.disks import recorded_calls
 
 OLD, NEW = checkpoint_files(seed=1), checkpoint_files(seed=2)
 
@@ -24,6 +25,13 @@ def test_a_complete_model_appears(tmp_path: Path) -> None:
         assert not (tmp_path / "2stems").exists()
     assert contents(tmp_path / "2stems") == NEW
     assert [file.name for file in tmp_path.iterdir()] == ["2stems"]
+
+
+def test_it_is_on_the_disk_before_it_appears_and_its_name_is_when_it_has(tmp_path: Path) -> None:
+    with recorded_calls(tmp_path) as calls, staged(tmp_path / "2stems") as staging:
+        write_files(staging, NEW)
+    assert sorted(calls[:-1]) == sorted(f"fsync {staging.name}{name}" for name in ("", *(f"/{file}" for file in NEW)))
+    assert calls[-1] == "fsync ."
 
 
 @pytest.mark.parametrize("before", [{}, OLD, {"checkpoint": b"torn", "._model.meta": b"", ".probe": b"OK"}])
