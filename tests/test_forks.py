@@ -25,6 +25,8 @@ from spleeter.types import Waveform
 from tests.conftest import synthetic_music
 from tests.utils.test_forks import holds_in_a_child, needs_fork
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # with threads, from Python 3.12 on
+
 
 @pytest.fixture(scope="module")
 def used(tiny_model: Path) -> Separator:

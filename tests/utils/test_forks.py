@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from textwrap import dedent
 
@@ -18,7 +19,9 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 
 def holds_in_a_child(law: Callable[[], bool], seconds: float = 20) -> bool:
     """Whether a law holds in a forked process, which has so many seconds for it."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from Python 3.12 on
+        child = os.fork()
     if not child:
         status = 1
         try:
