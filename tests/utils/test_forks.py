@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from itertools import count
 from textwrap import dedent
 
 import pytest
@@ -40,11 +41,10 @@ def holds_in_a_child(law: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def test_it_is_made_once_at_its_first_use() -> None:
-    made: list[object] = []
-    held = PerProcess(lambda: made.append(object()) or made[-1])
-    assert made == []
-    assert held.get() is held.get()
-    assert len(made) == 1
+    numbers = count()
+    held = PerProcess(lambda: next(numbers))
+    assert next(numbers) == 0
+    assert held.get() == held.get() == 1
 
 
 @needs_fork
