@@ -25,6 +25,8 @@ from spleeter.types import Waveform
 from tests.conftest import synthetic_music
 from tests.utils.test_forks import holds_in_a_child, needs_fork
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # with threads, from Python 3.12 on
+
 
 @pytest.fixture(scope="module")
 def used(tiny_model: Path) -> Separator:
@@ -168,15 +170,15 @@ def test_gunicorn_serves_a_separator_that_was_loaded_before_it_forked(tiny_model
     ]  # fmt: skip
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not address.exists():
             assert server.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         for _ in range(4):
-            connection = http.client.HTTPConnection("localhost", timeout=20)
+            connection = http.client.HTTPConnection("localhost", timeout=60)
             connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(20)
+            connection.sock.settimeout(60)
             connection.sock.connect(str(address))
             connection.request("GET", "/")
             assert connection.getresponse().read() == b"True"

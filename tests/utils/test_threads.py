@@ -28,9 +28,14 @@ def test_each_thread_is_prepared_first() -> None:
 
 def test_shutdown_waits_for_what_was_submitted() -> None:
     done: list[int] = []
+
+    def finish_late(number: int) -> None:
+        time.sleep(0.01)
+        done.append(number)
+
     threads = Threads(2, "test")
     for number in range(6):
-        threads.submit(lambda number=number: (time.sleep(0.01), done.append(number)))
+        threads.submit(finish_late, number)
     threads.shutdown()
     threads.shutdown()  # once more is nothing
     assert sorted(done) == list(range(6))

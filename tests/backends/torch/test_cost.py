@@ -122,5 +122,5 @@ def test_another_stem_costs_no_more_than_the_first_two() -> None:
     names = ["vocals", "drums", "bass", "other"]
     two, four = (cost_of_a_segment("spleeter:2stems", model=filters, instrument_list=names[:n]) for n in (2, 4))
     assert four.gflop == pytest.approx(2 * two.gflop)
-    assert four.mb < 2 * two.mb
-    assert four.n_operators < 2 * two.n_operators
+    assert four.mb <= 2 * two.mb
+    assert four.n_operators <= 2 * two.n_operators
