@@ -21,6 +21,7 @@ SECTIONS = {
     "precision": "SNR of the stems in half precision against float32",
     "memory": "peak memory of the command against the length of the song",
     "training": "steps of training a second",
+    "load": "the network and a step of training while other programs keep cores busy",
     "evaluation": "BSS Eval v4 of four stems, against museval",
     "peers": "other programs with the same weights; only with --peers FOLDER",
     "gpu": "one GPU from waveform to waveform, and a folder of songs; only if named",

@@ -14,7 +14,7 @@ from spleeter.cli.train import train
 __all__ = ["entrypoint", "evaluate", "main", "separate", "spleeter", "train"]
 
 _CANNOT_FLUSH = 120
-"""Exit code of Python itself where stdout or stderr cannot be flushed."""
+"""Exit code of Python itself where stdout cannot be flushed."""
 
 
 def main() -> NoReturn:
@@ -33,7 +33,8 @@ def main() -> NoReturn:
             if stream is not None:  # None if it was closed when Python started
                 stream.flush()
         except (OSError, ValueError):
-            code = code or _CANNOT_FLUSH
+            if stream is sys.stdout:  # a lost message is no failure
+                code = code or _CANNOT_FLUSH
     os._exit(code)
 
 

@@ -1,8 +1,7 @@
 """Names of the original package that its callers use beyond the documented ones, and what they stand for here.
 
 Modules of the original that have moved are files of a line or two at their old paths, which import from here or from
-where their contents are now: `audio.spectrogram`, `commands`, `dataset`, `options`, `utils.audio`, `utils.estimator`,
-`utils.tensor`.
+where their contents are now: `commands`, `dataset`, `options`, `utils.audio`, `utils.tensor`.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class PrivateMembers(ABC):
     @abstractmethod
     def separate(self, waveform: np.ndarray) -> dict[str, Waveform]: ...
 
-    @property
+    @cached_property
     def _sample_rate(self) -> int:
         return self.configuration.sample_rate
 

@@ -40,8 +40,16 @@ __all__ = [
 ]
 
 
+_LONGEST = 2_000
+"""Characters of a message: a value in it, or a list of them, may be of any length."""
+
+
 class SpleeterError(Exception):
-    """Base class of this package's exceptions."""
+    """Base class of this package's exceptions. Of a message that would fill the screen, the middle is left out."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 class ConfigurationError(SpleeterError, ValueError):

@@ -10,8 +10,6 @@ from copy import copy
 from inspect import signature
 from typing import Any, get_type_hints
 
-from typer import Option
-
 from spleeter.audio import Codec, STFTBackend
 from spleeter.cli.evaluate import evaluate
 from spleeter.cli.main import app
@@ -65,7 +63,7 @@ AudioInputArgument = _option(separate, "files")
 AudioInputOption = _option(separate, "deprecated_files")
 AudioOffsetOption = _option(separate, "offset")
 AudioOutputOption = _option(separate, "output_path")
-AudioSTFTBackendOption: Any = Option(STFTBackend.AUTO, "--stft-backend", "-B", hidden=True)
+AudioSTFTBackendOption = _option(separate, "stft_backend")
 FilenameFormatOption = _option(separate, "filename_format")
 MUSDBDirectoryOption = _option(evaluate, "mus_dir")
 MWFOption = _option(separate, "mwf")

@@ -262,14 +262,14 @@ class Separator(PrivateMembers):
         n_channels = self.configuration.n_channels
         # The original takes the first two of more channels. Readers mix down to one or two, and cut to three.
         n_read = max(3, n_channels) if self._exact else n_channels
-        choice: dict[str, Any] = {} if source is None else asdict(source)  # adapters of old may know of none
+        choice: dict[str, Any] = asdict(source) if source and source != Input() else {}  # older adapters know of none
         with (
             SEPARATING,
             adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_read, **choice) as reader,
         ):
-            output = output.following(reader)
             rate = output.rate(self.sample_rate, reader.source_sample_rate)
             n_written = 1 if output.mono else n_channels
+            output = output.following(reader, rate, n_written)
             stems_sum = not self._exact and self.configuration.mask_extension == "average"
             sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
             audio_targets = {name: targets[name] for name in selection.names}

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,17 @@ class TestNamesThatMoved:
             assert type(get_audio_adapter(descriptor)) is FFMPEGProcessAudioAdapter
         assert adapter.get_audio_adapter(None) is AudioAdapter.default()  # type: ignore[arg-type]
 
+    def test_private_functions_that_adapters_call(self) -> None:
+        from spleeter.audio.ffmpeg import _check_ffmpeg_install, _to_ffmpeg_codec
+
+        _check_ffmpeg_install()
+        assert [_to_ffmpeg_codec(codec) for codec in ("mp3", "m4a", "ogg")] == ["mp3", "aac", "libvorbis"]
+
+    def test_the_default_adapter_takes_its_path_by_name(self, song: Path) -> None:
+        adapter: Any = AudioAdapter.default()
+        waveform, rate = adapter.load(path=str(song), sample_rate=22050)
+        assert (len(waveform), rate) == (soundfile.info(song).frames // 2 + 1, 22050)
+
     def test_convertor(self) -> None:
         from spleeter.utils.audio.convertor import to_stereo
 
@@ -203,6 +215,59 @@ class TestNamesThatMoved:
         entrypoint(arguments, load_configuration(arguments.configuration))
         stems = {path.name: soundfile.info(path).frames for path in (tmp_path / "out" / "song").iterdir()}
         assert stems == {"vocals.flac": 44100, "drums.flac": 44100, "other.flac": 44100}
+
+
+class TestFunctionsOfTheCommands:
+    """The original's `spleeter.__main__`, whose functions are called with text for paths."""
+
+    def test_separate(self, tiny_model: Path, song: Path, tmp_path: Path) -> None:
+        from spleeter.__main__ import separate
+        from spleeter.audio import Codec
+
+        separate(
+            deprecated_files=None,
+            files=[str(song)],
+            adapter="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+            bitrate="128k",
+            codec=Codec.WAV,
+            duration=600.0,
+            offset=0,
+            output_path=str(tmp_path / "out"),
+            stft_backend="auto",
+            filename_format="{filename}_{instrument}.{codec}",
+            params_filename=str(tiny_model),
+            mwf=False,
+            verbose=False,
+        )
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {
+            "song_vocals.wav", "song_drums.wav", "song_other.wav"
+        }  # fmt: skip
+
+    def test_evaluate(self, tiny_model: Path, tmp_path: Path) -> None:
+        from spleeter.__main__ import evaluate
+
+        adapter = AudioAdapter.default()
+        instruments = ("vocals", "drums", "other")
+        song = tmp_path / "dataset" / "test" / "song"
+        song.mkdir(parents=True)
+        for name in ("mixture", *instruments):
+            noise = np.random.default_rng(0).uniform(-0.5, 0.5, (44100, 2))
+            adapter.save(str(song / f"{name}.wav"), noise, 44100)
+        metrics = evaluate(
+            adapter="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+            output_path=str(tmp_path / "evaluation"),
+            params_filename=str(tiny_model),
+            mus_dir=str(tmp_path / "dataset"),
+            mwf=False,
+            verbose=False,
+        )
+        assert {name: len(metrics[name]["SDR"]) for name in metrics} == dict.fromkeys(instruments, 1)
+        assert all(np.isfinite(np.median(scores)) for metric in metrics.values() for scores in metric.values())
+
+    def test_train_is_called_with_the_same_arguments(self) -> None:
+        from spleeter.__main__ import train
+
+        signature(train).bind(adapter="", data="musdb18hq", params_filename="config.json", verbose=False)
 
 
 class OwnAdapter(AudioAdapter):
@@ -287,7 +352,6 @@ class TestRetiredNames:
     @pytest.mark.parametrize(
         "name",
         [
-            "spleeter.audio.spectrogram.compute_spectrogram_tf",
             "spleeter.dataset.DatasetBuilder",
             "spleeter.dataset.get_training_dataset",
             "spleeter.dataset.get_validation_dataset",
@@ -296,8 +360,6 @@ class TestRetiredNames:
             "spleeter.model.get_model_function",
             "spleeter.model.model_fn",
             "spleeter.separator.create_estimator",
-            "spleeter.utils.estimator.create_estimator",
-            "spleeter.utils.estimator.to_predictor",
             "spleeter.utils.tensor.pad_and_partition",
         ],
     )

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from textwrap import dedent
@@ -54,8 +53,9 @@ def test_a_child_separates_as_the_parent_to_the_last_bit(used: Separator, music:
 def test_a_childs_child_separates(used: Separator, music: Waveform) -> None:
     expected = used.separate(music)
     assert holds_in_a_child(
-        lambda: equal(used.separate(music), expected)
-        and holds_in_a_child(lambda: equal(used.separate(music), expected))
+        lambda: (
+            equal(used.separate(music), expected) and holds_in_a_child(lambda: equal(used.separate(music), expected))
+        )
     )
 
 

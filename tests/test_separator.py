@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from spleeter.audio.adapter import AudioAdapter, AudioMetadata, AudioReader, AudioWriter
 from spleeter.audio.codec import Codec
 from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.backends.base import Precision
+from spleeter.backends.torch import TorchBackend
+from spleeter.backends.torch.weights import save_network
+from spleeter.configuration import Configuration
 from spleeter.errors import (
     AudioError,
     ConfigurationError,
@@ -32,11 +36,12 @@ from spleeter.errors import (
     OutputError,
     SpleeterError,
 )
+from spleeter.model.functions import build
 from spleeter.pipeline.options import Output, Quality, QualityName
 from spleeter.pipeline.paths import PLOT
 from spleeter.separator import Separator
 from spleeter.types import FileTarget, Signal, Waveform
-from tests.conftest import synthetic_music
+from tests.conftest import TINY, synthetic_music
 
 INSTRUMENTS = ("vocals", "drums", "other")
 
@@ -747,3 +752,126 @@ def test_one_team_of_threads_computes_the_network(tiny_model: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "2"], "the helper of the thread that computes; and then this thread's own"
+
+
+# --- channels, threads and words --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mono(tmp_path_factory: pytest.TempPathFactory) -> Separator:
+    """A separator whose model has one channel."""
+    folder = tmp_path_factory.mktemp("models") / "mono"
+    folder.mkdir()
+    configuration = Configuration.load({**TINY, "n_channels": 1})
+    save_network(folder, build(configuration), configuration)
+    return Separator(folder)
+
+
+def test_a_model_of_one_channel_separates(mono: Separator, tmp_path: Path, song: Path, music: Waveform) -> None:
+    middle = music.mean(axis=1, keepdims=True)
+    stems = mono.separate(music)
+    for name, stem in mono.separate(middle).items():
+        np.testing.assert_allclose(stems[name], stem, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(sum(stems.values()), middle, rtol=0, atol=1e-6)
+    mono.separate_to_file(song, tmp_path, output=FLOAT)
+    for name, stem in written(tmp_path).items():
+        assert stem.shape == (len(music), 1)
+        np.testing.assert_allclose(stem, stems[name], rtol=0, atol=1e-3)  # the song has 16 bits
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+def test_exact_takes_the_first_two_of_six_channels(
+    tiny_model: Path, tmp_path: Path, music: Waveform, extension: str
+) -> None:
+    """As the original; otherwise they are mixed down, as FFmpeg does."""
+    six = np.concatenate([music, 0.5 * music[::-1], -0.3 * music], axis=1)
+    soundfile.write(tmp_path / f"six.{extension}", six, 44100)
+    soundfile.write(tmp_path / f"two.{extension}", music, 44100)
+    for exact in (True, False):
+        separator = Separator(tiny_model, exact=exact)
+        for name in ("six", "two"):
+            separator.separate_to_file(tmp_path / f"{name}.{extension}", tmp_path / str(exact), output=FLOAT)
+        of_six, of_two = (written(tmp_path / str(exact), name) for name in ("six", "two"))
+        assert all(np.array_equal(of_six[name], of_two[name]) for name in INSTRUMENTS) == exact
+
+
+def test_exact_takes_one_channel_twice(tiny_model: Path, tmp_path: Path, music: Waveform) -> None:
+    soundfile.write(tmp_path / "mono.wav", music[:, :1], 44100, subtype="FLOAT")
+    separator = Separator(tiny_model, exact=True)
+    separator.separate_to_file(tmp_path / "mono.wav", tmp_path, output=FLOAT)
+    expected = separator.separate(music[:, :1])
+    for name, stem in written(tmp_path, "mono").items():
+        assert np.array_equal(stem, expected[name])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_more_threads_compute_than_asked_for(tiny_model: Path, music: Waveform, threads: int) -> None:
+    separator = Separator(tiny_model, threads=threads)
+    separator.load()
+    used: list[int] = []
+    estimate = TorchBackend.estimate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            TorchBackend, "estimate", lambda *args: (used.append(torch.get_num_threads()), estimate(*args))[1]
+        )
+        separator.separate(music)
+    assert max(used) <= threads
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_out_of_range_are_refused(tiny_model: Path, threads: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"threads .* out of range: choose a whole number from 1"):
+        Separator(tiny_model, threads=threads)
+
+
+def test_repr_says_model_device_and_quality(tiny_model: Path) -> None:
+    assert repr(Separator(tiny_model, device="cpu", quality="fast")) == (
+        "<Separator 'tiny' (vocals, drums, other) on cpu, Quality(overlap=0.0, shifts=1, mwf=False)>"
+    )
+    assert repr(Separator("spleeter:2stems", device="cpu", exact=True)) == (
+        "<Separator '2stems' (vocals, accompaniment) on cpu, exact>"
+    )
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_progress_is_told_every_second_and_its_exception_ends_the_separation(
+    separator: Separator, tmp_path: Path, music: Waveform, to_file: bool
+) -> None:
+    song = tmp_path / "song.wav"
+    soundfile.write(song, music, 44100)
+    told: list[int] = []
+
+    def stop_after_two_seconds(done: int, total: int | None) -> None:
+        told.append(done)
+        assert total == len(music)
+        if done >= 2 * 44100:
+            raise KeyboardInterrupt
+
+    def separate() -> object:
+        if to_file:
+            return separator.separate_to_file(song, tmp_path / "stems", progress=stop_after_two_seconds)
+        return separator.separate(music, progress=stop_after_two_seconds)
+
+    with pytest.raises(KeyboardInterrupt):
+        separate()
+    assert told[-1] <= 3 * 44100
+    assert all(0 < after - before <= 44100 for before, after in zip([0, *told], told, strict=False))
+    assert not (tmp_path / "stems" / "song").exists()
+
+
+@pytest.mark.parametrize("quality", ["fast", "balanced"])
+def test_samples_that_overflow_are_refused(tiny_model: Path, tmp_path: Path, music: Waveform, quality: str) -> None:
+    """In arrays, blocks and files: NaN is never returned, and nothing is left of a file."""
+    separator = Separator(tiny_model, quality=quality)
+    loud = music * np.float32(1e30)
+    soundfile.write(tmp_path / "loud.wav", loud, 44100, subtype="FLOAT")
+    rule = r"the song reaches 5e\+29 times full scale: scale samples to ±1"
+    with pytest.raises(AudioError, match=rule):
+        separator.separate(loud)
+    with pytest.raises(AudioError, match="times full scale"):
+        list(separator.separate_blocks([loud]))
+    with pytest.raises(AudioError, match="times full scale"):
+        separator.separate_to_file(tmp_path / "loud.wav", tmp_path, output=FLOAT)
+    assert not (tmp_path / "loud").exists()
+    for stem in separator.separate(music * np.float32(2**15)).values():  # as integers that were not scaled
+        assert np.isfinite(stem).all()

@@ -33,11 +33,11 @@ _DB_RANGE = 100.0
 
 def run(setting: Setting) -> list[Table]:
     """Take a few steps with the full-size network of 2 stems, and store a segment in several formats."""
-    configuration = Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
+    configuration = training_configuration()
     keep_all_memory()
     rounds = setting.options.n_rounds(5, 2)
     log(f"training: {rounds} steps")
-    batch = _batch(setting, configuration)
+    batch = a_batch(setting, configuration)
     with flush_denormals():
         times = _times(setting, configuration, batch, rounds)
     rows = [_row(name, median(seconds), configuration) for name, seconds in times.items()]
@@ -56,15 +56,20 @@ def run(setting: Setting) -> list[Table]:
     ]
 
 
+def training_configuration() -> Configuration:
+    """Two stems at full size, two segments a step."""
+    return Configuration.load({**Configuration.load("spleeter:2stems").to_dict(), "batch_size": _BATCH})
+
+
 def _times(setting: Setting, configuration: Configuration, batch: Batch, rounds: int) -> dict[str, list[float]]:
     work: dict[str, Callable[[], object]] = {
-        name: _step(configuration, setting.device, name, batch) for name in _PRECISIONS
+        name: a_step(configuration, setting.device, name, batch) for name in _PRECISIONS
     }
     work["spectra alone"] = lambda: features(batch, configuration, setting.device)
     return in_turn({name: timer(one, setting.device) for name, one in work.items()}, rounds)
 
 
-def _batch(setting: Setting, configuration: Configuration) -> Batch:
+def a_batch(setting: Setting, configuration: Configuration) -> Batch:
     """Segments of music, one after the other; the song itself is the first stem, reversed in time the second."""
     n_samples = configuration.segment_samples
     waveform = setting.songs.waveform(_BATCH * n_samples / configuration.sample_rate + 1)[: _BATCH * n_samples]
@@ -74,7 +79,8 @@ def _batch(setting: Setting, configuration: Configuration) -> Batch:
     return Batch(stems.sum(0), stems, (segment,) * _BATCH, ("music",) * _BATCH)
 
 
-def _step(configuration: Configuration, device: torch.device, precision: str, batch: Batch) -> Callable[[], object]:
+def a_step(configuration: Configuration, device: torch.device, precision: str, batch: Batch) -> Callable[[], object]:
+    """A function that takes a step."""
     trainer = Trainer(build(configuration), configuration, device, _PRECISIONS[precision])
     return lambda: trainer.step(batch)
 

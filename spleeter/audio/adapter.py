@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import PurePath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
 
@@ -16,6 +16,7 @@ from spleeter.audio.codec import Codec, Encoding
 from spleeter.audio.convertor import StreamResampler, is_finite, n_resampled, to_n_channels
 from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import AudioDescriptor, FileTarget, Signal, Waveform
+from spleeter.utils.names import reason, short
 
 __all__ = [
     "AudioAdapter",
@@ -223,10 +224,10 @@ class AudioAdapter(ABC):
         """
         if stream is not None or keep_start:
             raise DecodeError(f"{type(self).__name__} has no choice of stream or start; leave them out")
-        song = str(audio_descriptor) if isinstance(audio_descriptor, PurePath) else audio_descriptor
-        waveform, rate = self.load(song, offset=offset, duration=duration, sample_rate=sample_rate)
+        descriptor = os.fsdecode(audio_descriptor) if isinstance(audio_descriptor, os.PathLike) else audio_descriptor
+        waveform, rate = self.load(descriptor, offset=offset, duration=duration, sample_rate=sample_rate)
         if not is_finite(waveform):
-            raise DecodeError(f"{audio_descriptor}: it holds NaN or infinite samples")
+            raise DecodeError(f"{short(descriptor)}: it holds NaN or infinite samples")
         if n_channels is not None:
             waveform = to_n_channels(waveform, n_channels)
         return _WholeReader(waveform, round(rate), round(sample_rate or rate))
@@ -274,7 +275,8 @@ class AudioAdapter(ABC):
             adapter_class = getattr(import_module(module_name), class_name)
         except (ImportError, AttributeError, ValueError) as error:
             raise SpleeterError(
-                f"no audio adapter {descriptor!r}: {error}; name its class by the full path, package.module.Class"
+                f"no audio adapter {short(descriptor)}: {reason(error)}; "
+                "name its class by the full path, package.module.Class"
             ) from error
         if not (isinstance(adapter_class, type) and issubclass(adapter_class, AudioAdapter)):
             raise SpleeterError(f"{descriptor} is not a subclass of spleeter.audio.adapter.AudioAdapter")
@@ -319,7 +321,7 @@ class _WholeWriter(AudioWriter):
         if encoding is not None and encoding.bit_depth is not None:
             raise EncodeError(f"{type(adapter).__name__} has no choice of bit depth; leave it out")
         self._adapter, self._sample_rate = adapter, sample_rate
-        self._path = str(path) if isinstance(path, PurePath) else path
+        self._path = os.fsdecode(path) if isinstance(path, os.PathLike) else path  # as the original gives it
         self._codec = encoding.codec if encoding else None
         self._bitrate = None if encoding is None or encoding.bitrate is None else str(encoding.bitrate)
         self._blocks: list[Waveform] = [np.zeros((0, n_channels), np.float32)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from bisect import bisect_left
@@ -14,6 +15,7 @@ from typing import Literal, TypeAlias
 from spleeter.errors import EncodeError
 from spleeter.types import FileTarget
 from spleeter.utils.names import short
+from spleeter.utils.numbers import whole_number
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -34,7 +36,6 @@ _DEFAULT_BITRATE = 256_000
 
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_RATES = (7_350, *_MPEG_RATES, 64_000, 88_200, 96_000)
-_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class CodecSpec:
     sample_rates: Sequence[int] | None = None
     """The sample rates that it can hold, in hertz, ascending; None: any."""
     max_channels: int = 2
-    bitrates: tuple[int, int] = (1, _NO_LIMIT)
-    """The least bit rate, and the greatest per channel, that the encoder accepts, in bits per second."""
+    bitrates: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    """Sample rate in hertz -> from there on, the least bit rate that the encoder has, and the greatest with one and
+    with two channels, all in bits per second; empty for lossless codecs."""
     has_info_chunk: bool = False
     """Whether the muxer is given the tags too: WAV's INFO chunk, for players that do not know of ID3 in WAV."""
     n_priming_frames: int = 0
@@ -78,15 +80,10 @@ class CodecSpec:
             return sample_rate
         return self.sample_rates[min(bisect_left(self.sample_rates, sample_rate), len(self.sample_rates) - 1)]
 
-    def bitrate_for(self, bitrate: str | int | None, n_channels: int) -> int:
-        """The nearest bit rate that the encoder accepts, in bits per second; None asks for 256 kbit/s."""
-        least, most_per_channel = self.bitrates
-        wanted = _DEFAULT_BITRATE if bitrate is None else parse_bitrate(bitrate)
-        return max(least, min(wanted, most_per_channel * n_channels))
-
-    def nearest_bitrate(self, bitrate: int | None) -> int:
-        """The nearest bit rate to that of a song that the encoder accepts, in bits per second."""
-        return self.bitrate_for(bitrate or _DEFAULT_BITRATE, 2)
+    def bitrate_for(self, bitrate: int | None, sample_rate: int, n_channels: int) -> int:
+        """The nearest bit rate that the encoder has, in bits per second; None asks for 256 kbit/s."""
+        least, *most = [row for rate, row in self.bitrates.items() if rate <= sample_rate][-1]
+        return max(least, min(bitrate or _DEFAULT_BITRATE, most[n_channels - 1]))
 
 
 class Codec(StrEnum):
@@ -113,11 +110,30 @@ class Codec(StrEnum):
     )
     MP3 = (
         "mp3",
-        CodecSpec("mp3", {None: "libmp3lame"}, sample_rates=_MPEG_RATES, has_end_padding=True),
+        CodecSpec(
+            "mp3",
+            {None: "libmp3lame"},
+            sample_rates=_MPEG_RATES,
+            bitrates={
+                8_000: (8_000, 64_000, 64_000),
+                16_000: (8_000, 160_000, 160_000),
+                32_000: (32_000, 320_000, 320_000),
+            },
+            has_end_padding=True,
+        ),
     )
     # PyAV's FFmpeg has no Vorbis encoder worth using. Beyond these rates libsndfile crashes; more than two channels
     # would have to be put in Vorbis's own order.
-    OGG = "ogg", CodecSpec("OGG", {None: "VORBIS"}, "libsndfile", sample_rates=range(8_000, 192_001))
+    OGG = (
+        "ogg",
+        CodecSpec(
+            "OGG",
+            {None: "VORBIS"},
+            "libsndfile",
+            sample_rates=range(8_000, 192_001),
+            bitrates={8_000: (48_000, 240_000, 500_000)},
+        ),
+    )
     # The edit list, which says where the audio begins and ends, counts in units of the movie's time scale.
     # FFmpeg's muxer "ipod", which sets the brand by itself, has no room for covers.
     M4A = (
@@ -126,18 +142,25 @@ class Codec(StrEnum):
             "mp4",
             {None: "aac"},
             sample_rates=_AAC_RATES,
+            bitrates={7_350: (8_000, 264_000, 529_000)},
             muxer_options={"movie_timescale": "{rate}", "brand": "M4A "},
         ),
     )
     WMA = (
         "wma",
-        CodecSpec("asf", {None: "wmav2"}, sample_rates=_MPEG_RATES, bitrates=(24_000, _NO_LIMIT), n_priming_frames=1),
+        CodecSpec(
+            "asf",
+            {None: "wmav2"},
+            sample_rates=_MPEG_RATES,
+            bitrates={8_000: (24_000, 320_000, 320_000)},
+            n_priming_frames=1,
+        ),
     )
     FLAC = "flac", CodecSpec("flac", {16: "flac", 24: "flac"}, max_channels=8)
     # Opus encodes other rates too, but is always decoded to this one.
     OPUS = (
         "opus",
-        CodecSpec("opus", {None: "libopus"}, sample_rates=(48_000,), bitrates=(6_000, 256_000)),
+        CodecSpec("opus", {None: "libopus"}, sample_rates=(48_000,), bitrates={48_000: (6_000, 256_000, 512_000)}),
     )
 
 
@@ -173,10 +196,18 @@ class Encoding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codec", parse_codec(self.codec))
-        if self.bitrate is not None:
-            parse_bitrate(self.bitrate)
+        bitrate = None if self.bitrate is None else parse_bitrate(self.bitrate)
+        rows = self.codec.spec.bitrates.values()
+        least, most = min((row[0] for row in rows), default=0), max((row[-1] for row in rows), default=math.inf)
+        if bitrate is not None and not least <= bitrate <= most:
+            raise EncodeError(
+                f"{self.codec} has bit rates from {least // 1000}k to {most / 1000:.0f}k, not {short(self.bitrate)}"
+            )
         allowed = self.codec.spec.bit_depths
-        if self.bit_depth is not None and self.bit_depth not in allowed:
+        if self.bit_depth is None:
+            return
+        object.__setattr__(self, "bit_depth", whole_number(self.bit_depth, "bit depth", 0, error=EncodeError))
+        if self.bit_depth not in allowed:
             choice = f"choose {' or '.join(map(str, allowed))}" if allowed else "leave it out"
             raise EncodeError(f"{self.codec} cannot be written with a bit depth of {self.bit_depth}; {choice}")
 
@@ -198,7 +229,7 @@ def parse_codec(name: str) -> Codec:
     try:
         return Codec(str(name).lower())
     except ValueError as error:
-        raise EncodeError(f"unknown codec {str(name)!r}; the known ones are {', '.join(Codec)}") from error
+        raise EncodeError(f"unknown codec {short(str(name))}; the known ones are {', '.join(Codec)}") from error
 
 
 def codec_of(file: FileTarget) -> Codec:
@@ -210,7 +241,8 @@ def codec_of(file: FileTarget) -> Codec:
     if extension in set(Codec):
         return Codec(extension)
     raise EncodeError(
-        f"the extension of {name!r} names no codec; use one of {', '.join('.' + c for c in Codec)}, or name the codec"
+        f"the extension of {short(name)} names no codec; "
+        f"use one of {', '.join('.' + c for c in Codec)}, or name the codec"
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av import AudioStream
+from av.container import InputContainer
 
 from spleeter.audio.files import AV_ERRORS
 from spleeter.errors import DecodeError
@@ -42,11 +44,15 @@ class AudioLength:
     is_certain: bool
 
 
-def complete_length(path: Path) -> AudioLength:
+def complete_length(path: Path, *, trusts_header: bool = False) -> AudioLength:
     """The length of a file that is as long as its header promises.
 
+    Args:
+        path: of the file.
+        trusts_header: take the promised length without a look at the end, in a third of the time.
+
     Raises:
-        DecodeError: if it is not, or cannot be opened as audio.
+        DecodeError: if it is not as long, or cannot be opened as audio.
     """
     try:
         with path.open("rb") as file:
@@ -60,7 +66,7 @@ def complete_length(path: Path) -> AudioLength:
                 return _wav_length(path, file, size)
             if not tail[-4096:].strip(b"\0"):
                 raise _incomplete(path, "it ends in zeros")
-            return _length_by_ffmpeg(path, file, size, tail)
+            return _length_by_ffmpeg(path, file, size, tail, trusts_header)
     except AV_ERRORS as error:
         raise _incomplete(path, reason(error)) from error
 
@@ -84,37 +90,48 @@ def _wav_length(path: Path, file: BinaryIO, size: int) -> AudioLength:
             return AudioLength(length / bytes_per_second, is_certain=True)
         content = file.read(min(length, 16))
         if name == b"fmt ":
-            bytes_per_second = struct.unpack_from("<I", content, 8)[0]
+            bytes_per_second = int.from_bytes(content[8:12], "little")
         elif name == b"ds64":
-            long_size = struct.unpack_from("<Q", content, 8)[0]
+            long_size = int.from_bytes(content[8:16], "little")
         file.seek(length - len(content) + length % 2, 1)
     raise _incomplete(path, "it holds no samples")
 
 
-def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes) -> AudioLength:
+def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts_header: bool) -> AudioLength:
     """The length that FFmpeg tells, if the end of the file bears it out."""
     file.seek(0)
     with av.open(file) as container:
         if not container.streams.audio:
             raise _incomplete(path, "it holds no audio")
         stream, kind = container.streams.audio[0], container.format.name
-        if stream.duration is None or stream.time_base is None:
+        start, seconds = (stream.start_time or 0) * (stream.time_base or 0), _promised_seconds(container, stream)
+        if seconds is None:
             raise _incomplete(path, "it does not say how long it is")
-        start = (stream.start_time or 0) * stream.time_base
-        seconds = float(stream.duration * stream.time_base)
         if kind == "mp3":
             return AudioLength(seconds, is_certain=_has_info_tag(path, file, size))
         if kind == "ogg":
             if not _is_last_page(tail):
                 raise _incomplete(path, f"it breaks off after {seconds:.1f} s")
             return AudioLength(seconds, is_certain=False)  # of the last of several links, if there are several
-        container.seek(int((start + max(0.0, seconds - 1)) * av.time_base))
-        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
-        ends = [(packet.pts or 0) + (packet.duration or 0) for packet in packets]
-        end = float(max(ends, default=0) * stream.time_base - start)
+        is_certain = len(container.streams.audio) == 1
+        if trusts_header:
+            return AudioLength(seconds, is_certain)
+        if seconds > 1:
+            container.seek(int((start + seconds - 1) * av.time_base))
+        end = 0.0
+        for packet in container.demux(stream):
+            packet.decode()  # raises if it is damaged
+            if packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * stream.time_base - start)
         if end < seconds - _TOLERANCE:
             raise _incomplete(path, f"it breaks off after {end:.1f} of {seconds:.1f} s")
-        return AudioLength(seconds, len(container.streams.audio) == 1)
+        return AudioLength(seconds, is_certain)
+
+
+def _promised_seconds(container: InputContainer, stream: AudioStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
 
 
 def _has_info_tag(path: Path, file: BinaryIO, size: int) -> bool:

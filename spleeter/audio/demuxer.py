@@ -37,7 +37,6 @@ _EXACT_AFTER_SEEK = frozenset(("flac", "alac", "tta", "wavpack", "mp3", "mp3floa
 AAC, AC-3 and WMA draw pseudo-random numbers, and Opus filters recursively: all that came before counts.
 """
 
-_LOSSLESS = frozenset(("flac", "alac", "tta", "wavpack", "ape", "truehd", "mlp", "wmalossless", "shorten", "tak"))
 
 _KEEP_BYTES = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
 """Makes PyAV 18 decode tags as later versions do: bytes that are no UTF-8 become surrogates, not errors."""
@@ -156,7 +155,7 @@ class Demuxer:
             if stream is not self.stream:
                 stream.discard = Discard.all  # spares reading a video's images
         if self._n_links_begun <= 1:
-            tags = [_without_surrogates(tags).items() for tags in (self._container.metadata, self.stream.metadata)]
+            tags = [_without_surrogates(tags) for tags in (self._container.metadata, self.stream.metadata)]
             self.metadata = self._tags or AudioMetadata(musical_tags(*tags), cover)
 
     def check_format(self, sample_rate: int, n_channels: int) -> None:
@@ -257,18 +256,19 @@ class Demuxer:
         return self._container_name != "caf" or self.is_pcm or self.stream.codec_context.name == "alac"
 
     @property
-    def _is_lossless(self) -> bool:
-        return self.is_pcm or self.stream.codec_context.name in _LOSSLESS
+    def sample_bits(self) -> int | None:
+        """Bits that a sample is decoded to; None if the codec is lossy. (DTS is lossless in some profiles alone.)"""
+        context = self.stream.codec_context
+        is_lossless = context.codec.lossless and context.name != "dca" and context.format is not None
+        return 8 * context.format.bytes if is_lossless else None
 
     @property
-    def source_bits(self) -> int | None:
-        """Bits of the samples that a lossless stream decodes to; None for others."""
-        return self.stream.codec_context.format.bits if self._is_lossless else None
-
-    @property
-    def source_bitrate(self) -> int | None:
-        """Bits per second of a stream that is not lossless; None for others, and if unknown."""
-        return None if self._is_lossless else self.stream.codec_context.bit_rate or None
+    def bitrate(self) -> int | None:
+        """Bits per second of a lossy stream; None if the codec is lossless, or the file does not say."""
+        if self.sample_bits is not None:
+            return None
+        is_alone = len(self._container.streams) == 1 and self.metadata.cover is None
+        return self.stream.codec_context.bit_rate or (self._container.bit_rate if is_alone else 0) or None
 
     def declared_length(self, sample_rate: int) -> int | None:
         """Samples per channel that the header counts, None if it does not. FFmpeg's guesses are no whole numbers."""

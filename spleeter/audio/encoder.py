@@ -13,11 +13,12 @@ import soundfile
 from av.packet import Packet
 
 from spleeter.audio.adapter import Tag
-from spleeter.audio.codec import Encoding
+from spleeter.audio.codec import Encoding, parse_bitrate
 from spleeter.audio.convertor import to_integers
 from spleeter.audio.files import AV_ERRORS, OutputFile
 from spleeter.audio.metadata import values_of
 from spleeter.types import Waveform
+from spleeter.utils.logging import logger
 from spleeter.utils.names import reason
 
 __all__ = ["Encoder", "FFmpegEncoder", "VorbisEncoder", "open_encoder"]
@@ -64,6 +65,18 @@ def open_encoder(
     return FFmpegEncoder(file, sample_rate, n_channels, encoding, tags)
 
 
+def _bitrate(file: OutputFile, encoding: Encoding, sample_rate: int, n_channels: int) -> int:
+    """The bit rate of a lossy codec, in bits per second, with a warning if it is not the one asked for."""
+    wanted = None if encoding.bitrate is None else parse_bitrate(encoding.bitrate)
+    bitrate = encoding.codec.spec.bitrate_for(wanted, sample_rate, n_channels)
+    if wanted not in (None, bitrate):
+        logger.warning(
+            "%s: %s with %d Hz and %d channels cannot have %d kbit/s; %d kbit/s are written",
+            *(file.label, encoding.codec, sample_rate, n_channels, wanted / 1000, bitrate / 1000),
+        )
+    return bitrate
+
+
 class FFmpegEncoder:
     """Encodes with FFmpeg's libraries. Arguments and errors as for `open_encoder`."""
 
@@ -72,7 +85,7 @@ class FFmpegEncoder:
     ) -> None:
         self._file, self._encoding, self._spec = file, encoding, encoding.codec.spec
         self.sample_rate = self._spec.sample_rate_for(sample_rate)
-        bitrate = self._spec.bitrate_for(encoding.bitrate, n_channels)
+        bitrate = _bitrate(file, encoding, self.sample_rate, n_channels) if self._spec.is_lossy else None
         self._n_sent = self._n_packets = self._first_time = 0
         try:
             options = {key: value.format(rate=self.sample_rate) for key, value in self._spec.muxer_options.items()}
@@ -84,7 +97,7 @@ class FFmpegEncoder:
             n_priming = self._spec.n_priming_frames * self._stream.frame_size
             self._send(np.zeros((n_priming, n_channels), np.float32))
         except AV_ERRORS as error:
-            wanted = f"{self.sample_rate} Hz, {n_channels} channels, {bitrate} bit/s"
+            wanted = f"{self.sample_rate} Hz, {n_channels} channels" + (f", {bitrate} bit/s" if bitrate else "")
             raise file.failure(f"the {encoding.codec} encoder cannot do {wanted} ({reason(error)})") from error
 
     def encode(self, block: Waveform) -> None:
@@ -101,12 +114,13 @@ class FFmpegEncoder:
         except AV_ERRORS as error:
             raise self._file.failure(f"the {self._encoding.codec} encoder failed ({reason(error)})") from error
 
-    def _add_stream(self, n_channels: int, bitrate: int) -> av.AudioStream:
+    def _add_stream(self, n_channels: int, bitrate: int | None) -> av.AudioStream:
         stream = self._container.add_stream(self._encoding.encoder, rate=self.sample_rate)
         assert isinstance(stream, av.AudioStream)
         context = stream.codec_context
         context.layout = _default_layout(n_channels)
-        context.bit_rate = bitrate
+        if bitrate is not None:
+            context.bit_rate = bitrate
         if self._encoding.integer_bits:
             context.format = "s16" if self._encoding.integer_bits == 16 else "s32"
         return stream
@@ -181,7 +195,7 @@ class VorbisEncoder:
         spec = encoding.codec.spec
         self._file, self._codec = file, encoding.codec
         self.sample_rate = spec.sample_rate_for(sample_rate)
-        bitrate = spec.bitrate_for(encoding.bitrate, n_channels)
+        bitrate = _bitrate(file, encoding, self.sample_rate, n_channels)
         self._rest = np.zeros(
             (0, n_channels), np.float32
         )  # libvorbis's choices depend on how much it is given at once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from spleeter.audio.adapter import Tag
@@ -54,6 +54,21 @@ TAG_NAMES: Mapping[str, TagName] = {
     "subtitle": TagName("SUBTITLE", "TIT3", None, "WM/SubTitle"),
     "mood": TagName("MOOD", "TMOO", None, "WM/Mood"),
     "compilation": TagName("COMPILATION", "TCMP", "cpil", "WM/IsCompilation"),
+    **{
+        f"musicbrainz_{key}": TagName(
+            f"MUSICBRAINZ_{key.upper()}",
+            f"TXXX:MusicBrainz {name}",
+            f"{ITUNES}MusicBrainz {name}",
+            f"MusicBrainz/{name}",
+        )
+        for key, name in {
+            "trackid": "Track Id",
+            "albumid": "Album Id",
+            "artistid": "Artist Id",
+            "albumartistid": "Album Artist Id",
+            "releasegroupid": "Release Group Id",
+        }.items()
+    },
 }
 """Our name of each tag, FFmpeg's where it has one -> the formats' names.
 
@@ -76,35 +91,40 @@ _OTHER_NAMES = {
     "sort_album": "albumsort",
     "sort_album_artist": "albumartistsort",
     "sort_composer": "composersort",
-    "totaltracks": "tracktotal",
-    "totaldiscs": "disctotal",
+    **dict.fromkeys(("tracktotal", "totaltracks"), "tracktotal"),
+    **dict.fromkeys(("disctotal", "totaldiscs"), "disctotal"),
 }
 """What other programs, APEv2 tags and FFmpeg call tags -> our name; `_NAMES` has the rest."""
 
 _NAMES = {
     **{name: name for name in TAG_NAMES},
-    **{key.removeprefix(ITUNES).lower(): name for name, row in TAG_NAMES.items() for key in row[:3] if key},
-    **{key.lower(): name for name, row in TAG_NAMES.items() if (key := row.asf) and "/" in key},
+    **{
+        key.removeprefix(ITUNES).removeprefix("TXXX:").lower(): name
+        for name, names in TAG_NAMES.items()
+        for key in names
+        if key not in (None, "Description")  # in ASF a comment
+    },
     **_OTHER_NAMES,
 }
 
 _TECHNICAL = re.compile(
     "encoder|encoded_?by|encoding_settings|handler_name|vendor_id|major_brand|minor_version|compatible_brands"
-    "|creation_time|duration|language|bps|number_of_.*|isvbr|deviceconformance.*|wmfsdk.*|wm/(encoding.*|provider.*|mediaprimary.*|mediasecondary.*|wmcollection.*)"
+    "|creation_time|duration|language|bps|number_of_.*|isvbr|deviceconformance.*|wmfsdk.*"
+    "|wm/(encoding.*|provider.*|mediaclass.*|wmcollection.*)"
     "|itunsmpb|itunnorm|tlen|tsse|tenc|time_reference|umid|coding_history|originator.*"
     "|replaygain_.*|r128_.*|id3v2_priv.*|_statistics.*|cuesheet|acoustid_fingerprint"
 )
 """Tags about the file rather than the music: wrong or harmful on a file of other content and encoding."""
 
 
-def musical_tags(*sources: Iterable[tuple[str, Tag]]) -> dict[str, Tag]:
+def musical_tags(*sources: Mapping[str, Tag]) -> dict[str, Tag]:
     """Merge tags under our names (the first source wins), without those that describe the file and not the music.
 
     Names that we have none for are kept as they are. Numbers of tracks and discs are put together: "3/12".
     """
     tags: dict[str, Tag] = {}
     for source in sources:
-        for key, tag in source:
+        for key, tag in source.items():
             name = _NAMES.get(re.sub("^lyrics-.*", "lyrics", key.lower()), key)
             if (values := values_of(tag)) and not _TECHNICAL.fullmatch(name.lower()):
                 tags.setdefault(name, values[0] if len(values) == 1 else values)

@@ -9,9 +9,10 @@ from spleeter.audio.codec import Codec, Encoding, codec_of, parse_codec
 from spleeter.audio.files import file_label
 from spleeter.audio.reader import FileReader
 from spleeter.audio.writer import FileWriter
-from spleeter.errors import EncodeError
+from spleeter.errors import DecodeError, EncodeError
 from spleeter.types import AudioDescriptor, FileTarget, Signal
 from spleeter.utils.logging import logger
+from spleeter.utils.numbers import number
 
 __all__ = ["PyAVAudioAdapter"]
 
@@ -49,7 +50,7 @@ class PyAVAudioAdapter(AudioAdapter):
 
     def load(
         self,
-        audio_descriptor: AudioDescriptor,
+        path: AudioDescriptor,
         offset: float | None = None,
         duration: float | None = None,
         sample_rate: float | None = None,
@@ -60,7 +61,7 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: as `open`.
         """
-        with FileReader(audio_descriptor, offset, duration, sample_rate, None, self._stream) as reader:
+        with FileReader(path, offset, duration, sample_rate, None, self._stream) as reader:
             waveform = np.concatenate(list(reader.blocks()))
         name = dtype.decode() if isinstance(dtype, bytes) else dtype
         return waveform.astype(np.dtype(name), copy=False), reader.sample_rate
@@ -82,8 +83,12 @@ class PyAVAudioAdapter(AudioAdapter):
         Raises:
             DecodeError: if it cannot be read, holds no audio, or ends before `offset`.
         """
-        number = self._stream if stream is None else stream
-        return FileReader(audio_descriptor, offset, duration, sample_rate, n_channels, number, keep_start)
+        numbers = {"offset": offset, "duration": duration, "sample rate": sample_rate}
+        excerpt = (
+            None if value is None else number(value, what, error=DecodeError) for what, value in numbers.items()
+        )
+        stream = self._stream if stream is None else stream
+        return FileReader(audio_descriptor, *excerpt, n_channels, stream, keep_start)
 
     def save(
         self,

@@ -54,7 +54,9 @@ class FileReader(AudioReader):
         self._is_closed = False
         _open_readers.add(self)
         try:
-            self._thread.call(lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start))
+            self._thread.call(
+                lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start)
+            )
         except BaseException:
             self.close()
             raise
@@ -74,7 +76,7 @@ class FileReader(AudioReader):
         self.sample_rate = round(sample_rate) if sample_rate else self.source_sample_rate
         self.n_channels = n_channels or self._decoder.n_channels
         self.metadata = self._demuxer.metadata
-        self.source_bits, self.source_bitrate = self._demuxer.source_bits, self._demuxer.source_bitrate
+        self.source_bits, self.source_bitrate = self._demuxer.sample_bits, self._demuxer.bitrate
         self._start = round((offset or 0.0) * self.source_sample_rate)
         self._n_wanted = None if duration is None else round(duration * self.source_sample_rate)
         self.n_samples = self._estimated_samples()
@@ -162,9 +164,7 @@ def cancel_readers() -> None:
         reader.cancel()
 
 
-def _open_at(
-    source: FileSource, offset: float, stream: int | None, keep_start: bool
-) -> tuple[Demuxer, Decoder]:
+def _open_at(source: FileSource, offset: float, stream: int | None, keep_start: bool) -> tuple[Demuxer, Decoder]:
     """Open a file at its beginning, or nearer to `offset` seconds where seeking there gives the same samples."""
     demuxer = Demuxer(source, stream)
     try:

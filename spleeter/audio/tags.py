@@ -67,7 +67,10 @@ def read_tags(file: InputFile) -> AudioMetadata | None:
         opened = mutagen.File(_TagSource(file), _FILE_TYPES)
         if opened is None or opened.tags is None:
             return None
-        tags = musical_tags(_read(opened.tags))
+        found: dict[str, Tag] = {}
+        for name, tag in _read(opened.tags):
+            found.setdefault(name, tag)
+        tags = musical_tags(found)
         pictures = list(_pictures(opened))
     except Exception as error:  # damaged files make it raise anything, and a song must not fail because of tags
         logger.debug("%s: FFmpeg reads its tags, because mutagen cannot (%s)", file.label, reason(error))
@@ -175,8 +178,8 @@ def _read(tags: Any) -> Iterator[tuple[str, Tag]]:
     elif isinstance(tags, APEv2):
         yield from ((name, tuple(value)) for name, value in tags.items() if value.kind == 0)
     else:
-        names = dict.fromkeys(name.lower() for name, _ in tags)
-        yield from ((name, tuple(tags[name])) for name in names if name != "metadata_block_picture")
+        names = {name.lower(): name for name, _ in tags}
+        yield from ((name, tuple(tags[name])) for key, name in names.items() if key != "metadata_block_picture")
 
 
 def _read_id3(tags: ID3) -> Iterator[tuple[str, Tag]]:
@@ -256,7 +259,9 @@ def _write(opened: Any, tags: Mapping[str, Tag], cover: _Picture | None) -> None
 
 def _write_id3(tags: ID3, name: str, names: TagName, values: tuple[str, ...]) -> None:
     frame_id = names.id3 or name
-    if frame_id == "COMM":
+    if frame_id.startswith(TXXX.__name__):
+        tags.add(TXXX(encoding=3, desc=frame_id.partition(":")[2], text=list(values)))
+    elif frame_id == "COMM":
         tags.add(COMM(encoding=3, lang=_LANGUAGE, desc="", text=list(values)))
     elif frame_id == "USLT":
         tags.add(USLT(encoding=3, lang=_LANGUAGE, desc="", text="\n".join(values)))

@@ -64,23 +64,30 @@ class Job:
             return str(error)
         if PLOT in self.outputs and not _is_complete_png(self.outputs[PLOT]):
             return f"{display_name(self.outputs[PLOT])} is not a complete image"
-        expected = min(self._seconds_of_song() - offset, inf if duration is None else duration)
         longest = max(seconds.values(), default=0.0)
-        for path, length in seconds.items():
-            if length < max(longest, expected) - _LENGTH_TOLERANCE:
-                return f"{display_name(path)} is {length:.1f} s long, not {max(longest, expected):.1f} s"
-        return None
+        for trusts_header in (True, False):  # the slower one where the quicker finds something
+            song = self._seconds_of_song(trusts_header)
+            expected = max(longest, min(song - offset, inf if duration is None else duration))
+            short = [path for path, length in seconds.items() if length < expected - _LENGTH_TOLERANCE]
+            if not short:
+                return None
+        return f"{display_name(short[0])} is {seconds[short[0]]:.1f} s long, not {expected:.1f} s"
 
-    def _seconds_of_song(self) -> float:
+    def _seconds_of_song(self, trusts_header: bool) -> float:
         """The length of the song, in seconds; 0 if it is not certain. Nothing is read of pipes and devices."""
         if self.song.is_file():
             with suppress(DecodeError):
-                length = complete_length(self.song)
+                length = complete_length(self.song, trusts_header=trusts_header)
                 return length.seconds if length.is_certain else 0.0
         return 0.0
 
 
-def unfinished_jobs(jobs: Sequence[Job], offset: float = 0.0, duration: float | None = None) -> list[Job]:
+def unfinished_jobs(
+    jobs: Sequence[Job],
+    offset: float = 0.0,
+    duration: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Job]:
     """The jobs that remain to be done: those of which an output is missing, incomplete or too short.
 
     What is incomplete is logged, once for all. What killed runs have left in the folders of the outputs is removed.
@@ -89,16 +96,16 @@ def unfinished_jobs(jobs: Sequence[Job], offset: float = 0.0, duration: float | 
         jobs: to look at.
         offset: where in each song its outputs start, in seconds.
         duration: how long they are at most, in seconds; None for the rest of the song.
+        progress: called with the number of jobs looked at and of all.
     """
     for folder in {path.parent for job in jobs for path in job.outputs.values()}:
         remove_leftovers(folder)
-    existing = [job for job in jobs if job.exists]
-    flaws = dict(zip(map(id, existing), in_parallel(lambda job: job.flaw(offset, duration), existing), strict=True))
-    found = [flaw for flaw in flaws.values() if flaw]
-    if found:
-        others = f", and so are the outputs of {len(found) - 1} other songs" if len(found) > 1 else ""
-        logger.warning("%s%s: separating again", found[0], others)
-    return [job for job in jobs if flaws.get(id(job), "") is not None]
+    flaws = in_parallel(lambda job: job.flaw(offset, duration) if job.exists else "", jobs, progress)
+    if found := [flaw for flaw in flaws if flaw]:
+        songs = "a song" if len(found) == 1 else f"{len(found)} songs"
+        more = f"; {len(found) - 1} more" if len(found) > 1 else ""
+        logger.warning("separating %s again: %s%s", songs, found[0], more)
+    return [job for job, flaw in zip(jobs, flaws, strict=True) if flaw is not None]
 
 
 def _is_complete_png(path: Path) -> bool:

@@ -16,7 +16,7 @@ from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel,
 from spleeter.catalogue.songs import Failure, FoundSongs, Song, check_song
 from spleeter.cli.console import print_on_terminal, usage_errors
 from spleeter.cli.interruption import Interruption
-from spleeter.cli.progress_bars import BatchBars, fetch_model
+from spleeter.cli.progress_bars import BatchBars, count_bar, fetch_model
 from spleeter.cli.separation_options import SeparationOptions
 from spleeter.cli.streams import STDIN, open_stdin, open_stdout, print_written, quiet_if_unread
 from spleeter.errors import DecodeError, OutputError
@@ -67,7 +67,7 @@ class Batch:
             planned = self._plan(songs, configuration.instrument_list)
             opened = {STDIN: open_stdin()} if any(song.path == STDIN for song in songs) else {}
         skips = self.skip_existing and self.folder is not None
-        todo = unfinished_jobs(planned, self.offset, self.duration) if skips else planned
+        todo = self._unfinished(planned) if skips else planned
         readable, unreadable = self._without_unreadable(todo, opened)
         failures = [*failures, *unreadable]
         if readable:
@@ -95,6 +95,10 @@ class Batch:
             return [Job(song.path, {name: Path("-") for name in names}) for song in songs]
         _check_folder(self.folder)
         return plan_jobs(songs, self.folder, self.output, instruments)
+
+    def _unfinished(self, jobs: Sequence[Job]) -> list[Job]:
+        with count_bar("looking at the outputs", len(jobs)) as update:
+            return unfinished_jobs(jobs, self.offset, self.duration, lambda done, total: update(done))
 
     def _without_unreadable(
         self, jobs: Sequence[Job], opened: Mapping[Path, BinaryIO]

@@ -16,7 +16,7 @@ from spleeter.cli import dataset, evaluate, models, separate, train
 from spleeter.cli.help import CommandGroup, GroupedCommand, one_spelling
 from spleeter.cli.info import info
 from spleeter.errors import SpleeterError
-from spleeter.utils.logging import logger
+from spleeter.utils.logging import logger, reserve_standard_streams
 from spleeter.utils.names import display_name, reason
 
 __all__ = ["app", "entrypoint"]
@@ -59,6 +59,7 @@ def _main(
 
 def entrypoint() -> None:
     """Run the command. An error is one line on stderr and exit code 1; 2 is wrong usage, 130 an interruption."""
+    reserve_standard_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:

@@ -12,6 +12,7 @@ from spleeter.cli.console import configure_messages
 from spleeter.cli.help import GroupedCommand
 from spleeter.cli.options import VerboseOption
 from spleeter.cli.progress_bars import download_bar
+from spleeter.utils.names import display_name
 
 if TYPE_CHECKING:
     from spleeter.model.provider import ModelProvider
@@ -74,7 +75,7 @@ def verify(
     ]
     states = {name: model_state(provider, name) for name in wanted}
     for name, state in states.items():
-        echo(f"{name}: {state}")
+        echo(f"{display_name(name)}: {state}")
         if state.is_broken:
             echo(f"  repair it with: spleeter models download --force {name}")
     if not wanted:
@@ -159,38 +160,36 @@ class ModelState(NamedTuple):
 def model_state(provider: GithubModelProvider, name: str) -> ModelState:
     """Look for a model, and compare its files with their checksums."""
     from spleeter.model.provider.folder import flaw
-    from spleeter.model.provider.manifest import differences
 
     folder = provider.locate(name)
     if not folder.is_dir():
         return ModelState("not downloaded")
     if reason := flaw(folder):
         return ModelState("incomplete", reason)
-    found = differences(folder, provider.file_checksums(name))
-    if found is None:
-        return ModelState("unverified", "no checksums are known for its files")
-    return ModelState("damaged", "; ".join(found)) if found else ModelState("verified")
+    found = provider.verify(name)
+    if found.differences:
+        return ModelState("damaged", "; ".join(found.differences))
+    return ModelState("unverified", found.doubt) if found.doubt else ModelState("verified")
 
 
 def known_models(provider: ModelProvider) -> list[str]:
     """The names of the released models, and of all others in the provider's folder, sorted."""
-    from spleeter.model.provider.folder import flaw
+    from spleeter.model.provider.folder import complete_models
     from spleeter.model.provider.released import ARCHIVE_SHA256
 
-    home = provider.home()
-    folders = home.iterdir() if home.is_dir() else ()
-    return sorted({*ARCHIVE_SHA256, *(f.name for f in folders if not f.name.startswith(".") and not flaw(f))})
+    return sorted({*ARCHIVE_SHA256, *complete_models(provider.home())})
 
 
 def _table_rows(provider: GithubModelProvider, name: str) -> list[tuple[str, ...]]:
     """A row for a model, and one for each embedded configuration that uses it under another name."""
     from spleeter.configuration import Configuration
+    from spleeter.model.provider.folder import n_bytes
 
     folder, state = provider.locate(name), model_state(provider, name)
-    size = f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.0f} MB" if folder.is_dir() else ""
+    size = f"{n_bytes(folder) / 1e6:.0f} MB" if folder.is_dir() else ""
     embedded = [other for other in Configuration.embedded_names() if _model_name(other) == name and other != name]
     return [
-        (name, _instruments(name, folder), size, state.name),
+        (display_name(name), _instruments(name, folder), size, state.name),
         *((other, _instruments(other, folder), "", f"as {name}") for other in embedded),
     ]
 

@@ -117,7 +117,7 @@ def open_dataset(
             raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
         if n_errors:
             n_songs = len({problem.place for problem in problems if problem.severity is Severity.ERROR})
-            logger.warning("%d song%s with errors left out", n_songs, " is" if n_songs == 1 else "s are")
+            logger.warning("%s left out", "1 song with errors is" if n_songs == 1 else f"{n_songs} songs with errors are")
         bad = {problem.place for problem in problems if problem.severity is not Severity.WARNING}
         yield _dataset(configuration, [song for song in training if song.song.place not in bad], validation)
 

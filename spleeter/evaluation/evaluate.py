@@ -297,7 +297,7 @@ def _remove_outdated(method: Method, tasks: Sequence[TrackTask], output: Path) -
         raise EncodeError(f"cannot remove outdated scores in {display_name(folder)}: {reason(error)}") from error
     n_tracks = "1 track" if len(outdated) == 1 else f"{len(outdated)} tracks"
     logger.info(
-        "%s: removed scores of %s that are not of these weights and files; they are made again",
+        "%s: removed scores of %s, which are not of these weights and files",
         *(display_name(folder), n_tracks),
     )
 

@@ -255,7 +255,9 @@ class Engine:
         stem_spectra = partial(self._filter, self._spatial_model(analysed)) if self._mwf else self._mask
         stems, carried = [], chunk.carry.samples
         for hops in analysed:
-            waveforms = self._map(lambda block: inverse_stft(stem_spectra(*block), length, step, self._gain), hops.blocks)
+            waveforms = self._map(
+                lambda block: inverse_stft(stem_spectra(*block), length, step, self._gain), hops.blocks
+            )
             complete = []
             for waveform in waveforms:  # (stems, channels, samples), which the one before is overlap-added to
                 waveform[..., : carried.shape[-1]] += carried

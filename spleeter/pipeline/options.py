@@ -185,12 +185,14 @@ class Output:
         codec = codec_of_format(self.filename_format, None if self.codec is None else parse_codec(self.codec))
         return Encoding(codec, self.bitrate, self.bit_depth)
 
-    def following(self, reader: AudioReader) -> Output:
+    def following(self, reader: AudioReader, sample_rate: int, n_channels: int) -> Output:
         """The same with what it leaves to the song filled in: bit rate and bit depth."""
         spec = self.encoding.codec.spec
         changes: dict[str, Any] = {}
         if self.bitrate is None and spec.is_lossy:
-            changes["bitrate"] = spec.nearest_bitrate(reader.source_bitrate)
+            changes["bitrate"] = spec.bitrate_for(
+                reader.source_bitrate, spec.sample_rate_for(sample_rate), n_channels
+            )
         if self.bit_depth is None and (reader.source_bits or 0) > 16 and 24 in spec.bit_depths:
             changes["bit_depth"] = 24
         return replace(self, **changes)

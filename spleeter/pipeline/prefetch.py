@@ -18,9 +18,7 @@ _Ahead: TypeAlias = queue.Queue[tuple[Item] | BaseException | None]
 """An item, the error that ended the source, or None at its end."""
 
 
-def prefetch(
-    source: Iterable[Item], depth: int = 2, cancel: Callable[[], None] = lambda: None
-) -> Generator[Item]:
+def prefetch(source: Iterable[Item], depth: int = 2, cancel: Callable[[], None] = lambda: None) -> Generator[Item]:
     """Yield the items of `source`, which a thread iterates over up to `depth` items ahead.
 
     An error in `source` is raised here, in its place. Closing this generator stops the thread and waits for it, and

@@ -19,7 +19,7 @@ from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
 from spleeter.utils.hidden_folder import HiddenFolder
-from spleeter.utils.logging import logger
+from spleeter.utils.logging import logger, reserve_standard_streams
 from spleeter.utils.names import display_name, reason
 from spleeter.utils.spool import Spool
 from spleeter.utils.threads import Threads
@@ -105,6 +105,7 @@ class StemFiles:
         self._peak = 0.0
 
     def __enter__(self) -> Self:
+        reserve_standard_streams()
         with ExitStack() as stack:
             stack.callback(self._discard)
             for name, target in self._targets.items():

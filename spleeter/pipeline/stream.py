@@ -43,8 +43,8 @@ class StemBlock:
 
     Attributes:
         mixture: (samples, channels).
-        fetch: waits until the stems (stems, samples, channels) are on the host, and returns them. Raises AudioError if
-            the numbers that they are computed with overflowed.
+        fetch: waits until the stems (stems, samples, channels) are on the host, and returns them. Raises AudioError
+            if the numbers that they are computed with overflowed.
     """
 
     mixture: Waveform

@@ -146,7 +146,9 @@ class Trainer:
         if all(map(np.isfinite, mean)):
             return mean
         is_here = not bool(losses.isfinite().all())
-        where = f"the batch is of {'; '.join(dict.fromkeys(batch.songs))}" if is_here else "in another process's batch"
+        where = (
+            f"the batch is of {'; '.join(dict.fromkeys(batch.songs))}" if is_here else "in another process's batch"
+        )
         raise TrainingError(
             f"the loss of step {self.n_steps + 1} is NaN or infinite: {where}; what was saved before is unchanged. "
             "Try a smaller learning_rate, or check those songs"

@@ -1,8 +1,8 @@
 """Threads and locks through a fork and the end of the interpreter.
 
-A forked process has the memory of its parent but none of its threads: what they worked off or released stays so for
-ever. `PerProcess` makes such things anew in each process. `Activity` is work that must not be cut in two: a fork waits
-until computing is between two chunks, and the interpreter ends only after whatever is under way has been.
+A forked process has the memory of its parent but none of its threads: what they worked off or released stays so.
+`PerProcess` makes such things anew in each process. `Activity` is work that must not be cut in two: a fork waits
+until computing is between two chunks, and the interpreter ends only after whatever is under way.
 """
 
 from __future__ import annotations

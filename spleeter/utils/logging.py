@@ -1,6 +1,8 @@
 """The package's one logger: silent about details unless asked to be verbose."""
 
 import logging
+import os
+from contextlib import suppress
 
 from spleeter.errors import SpleeterError
 
@@ -12,9 +14,31 @@ __all__ = [
     "get_logger",
     "log_failure",
     "logger",
+    "reserve_standard_streams",
 ]
 
+
+class _Logger(logging.Logger):
+    """A logger whose messages may get lost: on a full disk, in a closed stream, or where nobody reads them."""
+
+    def callHandlers(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):
+            super().callHandlers(record)
+
+
 logger: logging.Logger = logging.getLogger("spleeter")
+logger.__class__ = _Logger  # it may have been made before, by a program that configures it
+
+
+def reserve_standard_streams() -> None:
+    """Open the null device in place of each standard stream that is closed.
+
+    Else the next file that is opened, such as a stem, gets its descriptor, and libraries write their messages into it.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
 def configure_logger(verbose: bool) -> None:

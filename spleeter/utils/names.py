@@ -9,6 +9,9 @@ __all__ = ["FILENAME_FORMAT", "display_name", "is_file_name_part", "reason", "sh
 FILENAME_FORMAT = "{filename}/{instrument}.{codec}"
 """Where an output lies below the output folder, unless another format is given."""
 
+_END = 400
+"""Characters of the beginning, and of the end, of a long text in a message."""
+
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 200
 
@@ -32,7 +35,8 @@ def is_file_name_part(name: str) -> bool:
 def display_name(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """A path as it goes into a message: one line, whatever characters it holds."""
     name = os.fsdecode(path)
-    return name if name.isprintable() and name.strip() == name != "" else repr(name)
+    shown = name if name.isprintable() and name.strip() == name != "" else repr(name)
+    return _cut(shown)
 
 
 def short(value: object) -> str:
@@ -44,4 +48,9 @@ def short(value: object) -> str:
 def reason(error: BaseException) -> str:
     """The text of an error of the system or a library, without number and path; one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())
+    return _cut(" ".join(str(text).split()))
+
+
+def _cut(text: str) -> str:
+    """The beginning and the end of a text that would fill the screen."""
+    return text if len(text) <= 2 * _END else f"{text[:_END]}…{text[-_END:]}"

@@ -8,24 +8,29 @@ import operator
 from spleeter.errors import SpleeterError
 from spleeter.utils.names import short
 
-__all__ = ["finite_number", "whole_number"]
+__all__ = ["finite_number", "number", "whole_number"]
 
 
-def finite_number(value: object, what: str, *, error: type[SpleeterError]) -> float:
+def number(value: object, what: str, *, error: type[SpleeterError]) -> float:
     """A number, or the text of one, as a float; NumPy's scalars are numbers too.
 
     Args:
         value: to be read.
         what: its name in the message.
-        error: raised as "WHAT VALUE is not a number" for anything else, NaN and infinity among them.
+        error: raised as "WHAT VALUE is not a number" for anything else.
     """
     try:
-        number = float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError) as cause:
         raise error(f"{what} {short(value)} is not a number") from cause
-    if not math.isfinite(number):
+
+
+def finite_number(value: object, what: str, *, error: type[SpleeterError]) -> float:
+    """As `number`, and neither NaN nor infinite."""
+    parsed = number(value, what, error=error)
+    if not math.isfinite(parsed):
         raise error(f"{what} {short(value)} is not a finite number")
-    return number
+    return parsed
 
 
 def whole_number(
@@ -39,9 +44,9 @@ def whole_number(
         least, greatest: what it may be; None for no upper limit.
         error: raised as "WHAT VALUE is not a whole number ..." for anything else.
     """
-    number = finite_number(value, what, error=error)
-    whole = operator.index(value) if hasattr(value, "__index__") else int(number)
-    if isinstance(value, bool) or whole != number or not least <= whole <= (whole if greatest is None else greatest):
+    parsed = finite_number(value, what, error=error)
+    whole = operator.index(value) if hasattr(value, "__index__") else int(parsed)
+    if isinstance(value, bool) or whole != parsed or not least <= whole <= (whole if greatest is None else greatest):
         to = f"from {least} on" if greatest is None else f"from {least} to {greatest}"
         raise error(f"{what} {short(value)} is not a whole number {to}")
     return whole

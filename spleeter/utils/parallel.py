@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
@@ -49,20 +51,19 @@ def in_parallel(
     Raises:
         The first exception that `work` or `progress` raises.
     """
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
     with ThreadPoolExecutor(available_cpus()) as threads:
         futures = [threads.submit(work, item) for item in items]
-        waiting = set(futures)
+        for future in futures:
+            future.add_done_callback(done.put)
         n_done = 0
         try:
             progress(0, len(items))
-            while waiting:
-                done, waiting = wait(waiting, _PROGRESS_SECONDS, FIRST_COMPLETED)
-                for future in done:
-                    future.result()
+            while n_done < len(items):
+                with suppress(Empty):
+                    done.get(timeout=_PROGRESS_SECONDS).result()
                     n_done += 1
-                    progress(n_done, len(items))
-                if not done:
-                    progress(n_done, len(items))
+                progress(n_done, len(items))
         except BaseException:
             if stopped is not None:
                 stopped.set()

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ _KINDS = {
 }
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """Open a plain file, or a link to one, to read its bytes.
 
     Raises:

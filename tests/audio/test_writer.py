@@ -198,17 +198,33 @@ def test_a_rate_the_codec_cannot_hold_is_resampled_to_the_next_it_can(
 
 
 @pytest.mark.parametrize("codec", LOSSY)
-def test_bit_rates_are_obeyed_or_moved_to_the_nearest(
-    codec: Codec, tmp_path: Path, adapter: PyAVAudioAdapter
-) -> None:
+def test_bit_rates_are_obeyed(codec: Codec, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
     original = synthetic(3 * 44100)
     sizes = []
-    for bitrate in ("1000", "64k", "160000", "0.32M", "100M"):
-        adapter.save(tmp_path / "a", original, 44100, codec, bitrate)
+    for bitrate in ("64k", 96_000, "160000", np.int64(192_000), "0.256M"):
+        adapter.save(tmp_path / "a", original, 44100, codec, bitrate)  # type: ignore[arg-type]
         sizes.append((tmp_path / "a").stat().st_size)
         assert len(adapter.load(tmp_path / "a")[0])
     assert sizes == sorted(sizes)
     assert sizes[2] * 8 / 3 == pytest.approx(160_000, rel=0.35)
+    adapter.save(tmp_path / "a", original, 44100, codec)
+    assert (tmp_path / "a").stat().st_size == sizes[-1], "256 kbit/s is the default"
+
+
+@pytest.mark.parametrize("codec", LOSSY)
+@pytest.mark.parametrize("bitrate", ["1000", "999k", "100M"])
+def test_bit_rates_that_a_codec_never_has_are_refused_with_those_it_has(codec: Codec, bitrate: str) -> None:
+    with pytest.raises(EncodeError, match=rf"{codec} has bit rates from \d+k to \d+k, not '{bitrate}'"):
+        Encoding(codec, bitrate)
+
+
+def test_a_bit_rate_that_a_sample_rate_rules_out_is_told(
+    tmp_path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter.save(tmp_path / "a.mp3", synthetic(16_000, 16_000), 16_000)
+    assert not caplog.records, "of a default nothing is told"
+    adapter.save(tmp_path / "a.mp3", synthetic(16_000, 16_000), 16_000, bitrate="320k")
+    assert "mp3 with 16000 Hz and 2 channels cannot have 320 kbit/s; 160 kbit/s are written" in caplog.text
 
 
 @pytest.mark.parametrize("codec", list(Codec))

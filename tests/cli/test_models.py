@@ -1,6 +1,7 @@
 """`spleeter models`: output, exit codes and folders."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from spleeter.model.provider import released
 from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import differences
+from spleeter.model.provider.manifest import Verification, verify
 from spleeter.utils.logging import logger
 from tests.model.provider.models import archive, checkpoint_files, sha256, write_files
 from tests.model.provider.server import ReleaseHost, release_host
@@ -37,6 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # nothing is fetched from beyond this machine
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "notes"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "models"
 
@@ -45,6 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def host(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseHost]:
     """The release host: its 2stems and 4stems are small, and it is asked without pauses."""
     monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(ARCHIVE), "4stems": sha256(ARCHIVE)})
+    monkeypatch.setattr(released, "FILE_SHA256", {})
     monkeypatch.setattr(GithubModelProvider, "retry_policy", RetryPolicy(sleep=lambda seconds: None))
     with release_host() as running:
         base = "/deezer/spleeter/releases/download/v1.4.0"
@@ -135,9 +138,9 @@ def test_download_by_force_repairs(host: ReleaseHost, place: Path) -> None:
     run("download", "2stems")
     (place / "2stems" / "model.data-00000-of-00001").write_bytes(bytes(len(FILES["model.data-00000-of-00001"])))
     run("download", "2stems")
-    assert differences(place / "2stems", {}) != []
+    assert verify(place / "2stems", {}).differences
     run("download", "--force", "2stems")
-    assert differences(place / "2stems", {}) == []
+    assert verify(place / "2stems", {}) == Verification()
     assert len(host.requests) == 2
 
 
@@ -181,12 +184,46 @@ def test_verify_fails_damaged_models_and_names_the_repair(place: Path, name: str
 
 
 def test_verify_a_model_without_a_manifest_by_known_checksums(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sums = {"model.index": sha256(FILES["model.index"])}
+    sums = {name: sha256(FILES[name]) for name in ("model.index", "model.data-00000-of-00001")}
     monkeypatch.setattr(released, "FILE_SHA256", {"2stems": sums})
     write_files(place / "2stems", FILES)
     assert run("verify", "2stems").stdout == "2stems: verified\n"
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/models")
     assert run("verify", "2stems").stdout.startswith("2stems: unverified")
+
+
+def hostile_folders(place: Path) -> None:
+    """Models, and what else may lie beside and in them."""
+    for name in ("pipe", "zero", "circle", "dangling"):
+        write_files(place / name, FILES)
+        (place / name / "model.index").unlink()
+    os.mkfifo(place / "pipe" / "model.index")
+    (place / "zero" / "model.index").symlink_to("/dev/zero")
+    (place / "circle" / "model.index").symlink_to("model.index")
+    (place / "dangling" / "model.index").symlink_to("nowhere")
+    for name in ("model.safetensors", "checkpoint", "manifest.json", "configuration.json", "else"):
+        folder = write_files(place / f"{name}-pipe", {key: data for key, data in FILES.items() if key != name})
+        os.mkfifo(folder / name)
+    for name in ("loop", "gone", os.fsdecode(b"\xff"), "two\nlines"):
+        write_files(place / name, FILES)
+        (place / name / "link").symlink_to("link" if name == "loop" else "nowhere")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes in folders")
+def test_list_and_verify_get_over_whatever_lies_in_the_folder(place: Path) -> None:
+    hostile_folders(place)
+    environment = {**os.environ, "PYTHONPATH": str(Path(spleeter.__file__).parents[1])}
+    for command in ("list", "verify"):
+        done = subprocess.run(
+            [sys.executable, "-m", "spleeter", "models", command],
+            capture_output=True, text=True, env=environment, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.stderr == ""
+        lines = done.stdout.splitlines()
+        for name in ("loop", "gone", r"'\udcff'", r"'two\nlines'", "else-pipe"):
+            assert [line for line in lines if line.startswith(name) and "unverified" in line], name
+        assert [line for line in lines if line.startswith("manifest.json-pipe") and "damaged" in line]
+        assert not [line for line in lines if line.startswith(("pipe", "zero", "circle", "dangling", "checkpoint"))]
 
 
 def test_verify_a_model_that_is_not_downloaded() -> None:

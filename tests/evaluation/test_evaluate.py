@@ -141,7 +141,7 @@ def test_scores_of_other_weights_are_removed_and_made_again(
     with caplog.at_level(logging.INFO, "spleeter"):
         tasks = plan_tracks(tracks[:1], [trained], out)
     assert [task.track.name for task in tasks] == ["song 0"]
-    assert "removed scores of 2 tracks that are not of these weights and files" in caplog.text
+    assert "removed scores of 2 tracks, which are not of these weights and files" in caplog.text
     assert files(out) == {"metrics/model/settings.json"}, "no table mixes the scores of two models"
     assert score_tracks(tasks, keep_audio=False) == []
     after = read_scores(out / "metrics" / "model" / "test" / "song 0.json")

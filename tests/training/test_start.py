@@ -7,7 +7,7 @@ import torch
 
 from spleeter.backends.torch.weights import load_network, save_network
 from spleeter.configuration import Configuration
-from spleeter.errors import TrainingError
+from spleeter.errors import ModelError, TrainingError
 from spleeter.model.functions import build
 from spleeter.training.start import check_folder, pretrained_network, random_network
 from tests.conftest import TINY
@@ -39,6 +39,17 @@ def test_pretrained_weights_are_those_of_the_model(tiny_model: Path) -> None:
 def test_a_model_of_another_network_is_refused(tiny_model: Path, changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(TrainingError, match=complaint):
         pretrained_network(str(tiny_model), Configuration.load({**TINY, **changes}))
+
+
+def test_a_network_of_ones_own_is_trusted_or_not_built(tmp_path: Path) -> None:
+    settings = configuration(model={"type": "tests.training.own_model.gains", "params": {"start": 0.1}})
+    trust = ["tests.training.own_model"]
+    save_network(tmp_path, random_network(settings, trust), settings)
+    assert (pretrained_network(str(tmp_path), settings, trust).get_parameter("gains") == 0.1).all()
+    with pytest.raises(ModelError, match="--model-code"):
+        random_network(settings)
+    with pytest.raises(ModelError, match="--model-code"):
+        pretrained_network(str(tmp_path), settings)
 
 
 def test_a_model_from_elsewhere_is_not_overwritten(tmp_path: Path) -> None:

@@ -143,3 +143,13 @@ def test_bfloat16_learns_and_keeps_float32_weights() -> None:
     losses = [sum(trained.step(batch)) for _ in range(20)]
     assert losses[-1] < losses[0]
     assert {weight.dtype for weight in trained.network.parameters()} == {torch.float32}
+
+
+def test_a_network_of_one_channel_learns() -> None:
+    trained = trainer(n_channels=1)
+    (batch,) = some_batches(1)
+    mono = Batch(
+        batch.mixtures.mean(1, keepdims=True), batch.stems.mean(2, keepdims=True), batch.segments, batch.songs
+    )
+    losses = [sum(trained.step(mono)) for _ in range(10)]
+    assert losses[-1] < losses[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from torch import nn
 
@@ -13,6 +11,7 @@ from spleeter.backends.torch.inference import prepare_for_inference
 from spleeter.backends.torch.weights import load_network
 from spleeter.types import Array
 from spleeter.utils.allocator import keep_freed_memory
+from spleeter.utils.threads import Threads
 
 __all__ = ["TorchBackend", "find_device", "open_backend"]
 
@@ -33,10 +32,13 @@ def open_backend(model: Model, device: Device, precision: str) -> TorchBackend:
         keep_freed_memory()
     # In a thread that ends afterwards, and with it the OpenMP team that torch starts there: where two threads of a
     # process have a team, OpenMP counts more threads than cores and lets both teams sleep between operators.
-    with ThreadPoolExecutor(1) as loader:
+    loader = Threads(1, "spleeter-load")
+    try:
         return loader.submit(
             lambda: TorchBackend(load_network(model.folder, model.configuration, model.trust), device, precision)
         ).result()
+    finally:
+        loader.shutdown()
 
 
 class TorchBackend:

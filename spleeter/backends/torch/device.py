@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -95,12 +96,22 @@ class TorchDevice:
         self.device, self.kind, self.batching = device, device.type, _BATCHINGS[device.type]
         self._stream = torch.cuda.Stream(device) if self.kind == "cuda" else None  # type: ignore[no-untyped-call]
         self._copied: deque[torch.cuda.Event] = deque()
+        self._process = os.getpid()
 
     def __str__(self) -> str:
         return self._name
 
     def put(self, array: npt.NDArray[np.float32]) -> Tensor:
-        """Copy an array to the device; to CUDA without waiting until it is there."""
+        """Copy an array to the device; to CUDA without waiting until it is there.
+
+        Raises:
+            DeviceError: in a process that was forked since: a GPU's driver does not work there.
+        """
+        if os.getpid() != self._process:
+            raise DeviceError(
+                f"device {self._name!r} was opened before this process was forked, and cannot be used here: make the "
+                "Separator after the fork, or start processes by 'spawn'"
+            )
         if self._stream is None:
             return to_device(torch.from_numpy(array), self.device)
         with torch.cuda.stream(torch.cuda.default_stream(self.device)):

@@ -99,13 +99,11 @@ class _PreparedUNets(nn.Module):
         T, F = (size // BLOCK for size in magnitudes.shape[-2:])
         by_block = logits.reshape(*logits.shape[:-2], T, BLOCK, F, BLOCK)  # a view
 
-        @torch.no_grad()
         def estimate(stem: int) -> None:
             scaled = magnitudes if self._unit == 1 else magnitudes * self._unit
             flipped = scaled.to(self._dtype, memory_format=torch.channels_last).flip(-2, -1)
             by_block[stem].copy_(self.networks[stem](flipped))
 
-        @torch.no_grad()
         def mask(part: int) -> None:
             frames = slice(part * BLOCK * T // n_parts, (part + 1) * BLOCK * T // n_parts)
             of_part = logits[..., frames, :]
@@ -113,13 +111,13 @@ class _PreparedUNets(nn.Module):
                 of_part /= self._unit
             torch.mul(self._to_masks(of_part), magnitudes[..., frames, :], out=of_part)
 
-        if magnitudes.device.type != "cpu":
+        if magnitudes.device.type == "cpu":
+            n_parts = torch.get_num_threads()
+            self._side_by_side(estimate, len(self.networks))
+            self._side_by_side(mask, n_parts)
+        else:
             n_parts = 1
             for stem in range(len(self.networks)):
                 estimate(stem)
             mask(0)
-        else:
-            n_parts = torch.get_num_threads()
-            self._side_by_side(estimate, len(self.networks))
-            self._side_by_side(mask, n_parts)
         return logits

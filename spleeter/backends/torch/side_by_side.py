@@ -7,7 +7,7 @@ do not wait for each other, but once in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from threading import Barrier
 
@@ -35,8 +35,14 @@ class SideBySide:
         n_threads = torch.get_num_threads()
         n_at_once = max(n for n in range(1, min(n_items, n_threads) + 1) if n_threads % n == 0)
         n_side_by_side = 0 if n_at_once == 1 else n_items - n_items % n_at_once
+        modes = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+        def call(item: int) -> None:
+            with torch.inference_mode(modes[0]), torch.set_grad_enabled(modes[1]):  # each thread has its own
+                function(item)
+
         if n_side_by_side:
-            self._started(n_at_once, n_threads // n_at_once).map(function, range(n_side_by_side))
+            self._started(n_at_once, n_threads // n_at_once).map(call, range(n_side_by_side))
         for item in range(n_side_by_side, n_items):
             function(item)
 

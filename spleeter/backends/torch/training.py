@@ -117,7 +117,7 @@ def _last_layers(last: UpsamplingLayer, head: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 class _LogitsSideBySide(torch.autograd.Function):
-    """The logits of all stems (stems, batch, channels, T, F); in the backward pass each stem has a graph of its own."""
+    """The logits of all stems (stems, batch, channels, T, F); the backward pass of each has a graph of its own."""
 
     @staticmethod
     def forward(

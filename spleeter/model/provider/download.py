@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from spleeter.errors import DownloadError, HostUnavailableError, RefusedError
@@ -23,6 +26,9 @@ DownloadProgress: TypeAlias = Callable[[int, int | None], None]
 
 _Result = TypeVar("_Result")
 
+_PROGRESS = 2**14  # bytes
+_MAX_JSON = 2**20  # bytes
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -31,13 +37,17 @@ class RetryPolicy:
     connect_timeout: float = 5.0
     """Seconds until a host that does not answer counts as unreachable."""
     read_timeout: float = 30.0
-    """Seconds without data until a connection counts as dropped."""
+    """Seconds without data, or without the headers in full, until a connection counts as dropped."""
+    least_speed: float = 1000.0
+    """Bytes a second, over `read_timeout`, below which a connection counts as dropped."""
+    max_bytes: int = 2**30
+    """Of a file; the largest of Deezer's archives has 0.2 GB."""
     connect_attempts: int = 2
     """Attempts while the host was never reached. Few, so that without a network the error, or the fallback, comes
     within seconds."""
     attempts: int = 6
     """Attempts once it was reached: after dropped connections and server errors. Counted from 0 again whenever one
-    got further than all before."""
+    got further than all before, by `_PROGRESS` at least."""
     first_pause: float = 1.0
     """Seconds before the second attempt; doubled before each further one (exponential backoff)."""
     longest_pause: float = 60.0
@@ -48,12 +58,13 @@ class RetryPolicy:
 def fetch(url: str, target: Path, sha256: str, policy: RetryPolicy, progress: DownloadProgress | None = None) -> None:
     """Download `url` to the file `target`, which appears only once its sha256 is right.
 
-    The bytes received so far are kept in `target`.part, from which the next call resumes, in another process too.
+    The bytes received so far are kept in `target`.part, from which the next call resumes, in another process too. The
+    folder must be the user's own: whoever can write there could put a link in the place of that file.
 
     Raises:
         HostUnavailableError: if the host cannot be reached or keeps failing.
         RefusedError: if it answers 404 or the like.
-        DownloadError: if what it delivers has another sha256, twice.
+        DownloadError: if what it delivers has another sha256, twice, or more bytes than `policy.max_bytes`.
     """
     partial = target.with_name(f"{target.name}.part")
     for _ in range(2):
@@ -74,15 +85,23 @@ def fetch(url: str, target: Path, sha256: str, policy: RetryPolicy, progress: Do
 def fetch_json(url: str, policy: RetryPolicy) -> Any:
     """Download and parse a small JSON document. Raises as `fetch` does."""
 
-    def read() -> Any:
-        with _client(url, policy) as client:
-            response = client.get(url)
+    def read() -> bytearray:
+        data = bytearray()
+        with (
+            _client(url, policy) as client,
+            _at_most(policy.read_timeout, client),
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
+        ):
             _check_status(response)
-            return response.json()
+            for chunk in response.iter_raw():  # raw: a small answer may be a huge one compressed
+                data += chunk
+                if len(data) > _MAX_JSON:
+                    raise DownloadError(f"{url} has more than {_MAX_JSON} bytes, which are not taken")
+        return data
 
     try:
-        return _with_retries(read, url, policy, lambda: 0)
-    except ValueError as error:
+        return json.loads(_with_retries(read, url, policy, lambda: 0))
+    except (ValueError, RecursionError) as error:
         raise DownloadError(f"{url} is not JSON: {error}") from error
 
 
@@ -109,7 +128,7 @@ def _with_retries(
         except httpx2.UnsupportedProtocol as error:
             raise DownloadError(f"cannot fetch {url}: {error}") from error
         except (_RetryableError, httpx2.TransportError) as error:
-            if bytes_so_far() > furthest:
+            if bytes_so_far() >= furthest + _PROGRESS:
                 furthest, failures = bytes_so_far(), 0
             failures += 1
             reached = reached or not isinstance(error, unreached)
@@ -124,27 +143,91 @@ def _with_retries(
 
 def _receive(url: str, partial: Path, policy: RetryPolicy, progress: DownloadProgress | None) -> None:
     """Download into `partial` until it is as long as the server says, resuming after each dropped connection."""
-    with _client(url, policy) as client:
-        _with_retries(lambda: _receive_once(client, url, partial, progress), url, policy, lambda: _size(partial))
+    _with_retries(lambda: _receive_once(url, partial, policy, progress), url, policy, lambda: _size(partial))
 
 
-def _receive_once(client: httpx2.Client, url: str, partial: Path, progress: DownloadProgress | None) -> None:
-    with client.stream("GET", url, headers=_resume_headers(partial)) as response:
+def _receive_once(url: str, partial: Path, policy: RetryPolicy, progress: DownloadProgress | None) -> None:
+    with _client(url, policy) as client, _answer(client, url, _resume_headers(partial), policy) as response:
         if response.status_code == 416:  # `partial` is as long as the file or longer, yet its sha256 is wrong
             partial.unlink(missing_ok=True)
         _check_status(response)
         done, total = _extent(response)
+        if (total or 0) > policy.max_bytes:
+            raise DownloadError(f"{url} has {total} bytes, and at most {policy.max_bytes} are taken")
         if done == 0:
             partial.write_bytes(b"")  # first, lest the old bytes pass for those of the new validator
             _validator_file(partial).write_text(_validator(response.headers))
+        watch = _SpeedWatch(policy)
         with partial.open("ab") as stream:
             for chunk in response.iter_raw():  # raw: the sha256 is that of the bytes as sent
                 stream.write(chunk)
                 done += len(chunk)
+                if done > policy.max_bytes:
+                    partial.unlink()
+                    raise DownloadError(f"{url} has more than {policy.max_bytes} bytes, which are not taken")
+                watch.count(len(chunk))
                 if progress:
                     progress(done, total)
     if total is not None and done != total:
         raise _RetryableError(f"{done} of {total} bytes arrived")
+
+
+@contextmanager
+def _answer(
+    client: httpx2.Client, url: str, headers: Mapping[str, str], policy: RetryPolicy
+) -> Iterator[httpx2.Response]:
+    """The response to a request, as soon as its headers are there."""
+    with _at_most(policy.read_timeout, client):
+        response = client.send(client.build_request("GET", url, headers=headers), stream=True)
+    try:
+        yield response
+    finally:
+        response.close()
+
+
+@contextmanager
+def _at_most(seconds: float, client: httpx2.Client) -> Iterator[None]:
+    """End a block that takes longer than some seconds: httpx's timeouts begin anew with every byte.
+
+    Raises:
+        _RetryableError: if it took longer.
+    """
+    import httpx2
+
+    is_over = Event()
+
+    def end() -> None:
+        is_over.set()
+        client.close()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (httpx2.TransportError, RuntimeError, OSError) as error:
+        if is_over.is_set():
+            raise _RetryableError(f"no answer in full within {seconds:g} seconds") from error
+        raise
+    finally:
+        timer.cancel()
+
+
+class _SpeedWatch:
+    """Counts the bytes of a connection, and finds it too slow to go on with."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._since, self._n_bytes = time.monotonic(), 0
+
+    def count(self, n_bytes: int) -> None:
+        """Count bytes that have just arrived. Raises _RetryableError if they were too few over `read_timeout`."""
+        self._n_bytes += n_bytes
+        elapsed = time.monotonic() - self._since
+        if elapsed >= self._policy.read_timeout:
+            if self._n_bytes < elapsed * self._policy.least_speed:
+                raise _RetryableError(f"slower than {self._policy.least_speed:g} bytes a second")
+            self._since, self._n_bytes = time.monotonic(), 0
 
 
 def _resume_headers(partial: Path) -> dict[str, str]:
@@ -164,19 +247,23 @@ def _extent(response: httpx2.Response) -> tuple[int, int | None]:
     Whether the offset is the requested one is left to the sha256 of the whole file.
     """
     if response.status_code != 206:
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, _number(response.headers.get("Content-Length", ""))
     span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-    start = span.partition("-")[0]
-    if not start.isdecimal():
+    start = _number(span.partition("-")[0])
+    if start is None:
         raise _RetryableError("the server does not say which part of the file it sends")
-    return int(start), int(total) if total.isdecimal() else None
+    return start, _number(total)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:
     """The validator for If-Range (RFC 9110, 13.1.5): a strong ETag, else the date; "" if there is neither."""
     tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    return validator if validator.isascii() else ""
 
 
 def _check_status(response: httpx2.Response) -> None:

@@ -11,8 +11,13 @@ from spleeter.errors import DownloadError
 
 __all__ = ["MAX_BYTES", "MAX_MEMBERS", "extract_tar"]
 
-MAX_BYTES = 4 * 2**30
+MAX_BYTES = 2 * 2**30
+"""Of all files together; the largest released model has 200 MB."""
+
 MAX_MEMBERS = 100
+
+_MAX_HEADERS = 2**20
+"""Bytes of the headers of one member. A header can claim any size, and tarfile reads it into memory."""
 
 _PLAIN_NAME = re.compile(r"(?!\.\.$)[\w.+ -]+")
 
@@ -23,9 +28,10 @@ _FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") 
 def extract_tar(archive: Path, folder: Path) -> None:
     """Extract a .tar.gz into the empty `folder`, whose contents are of no use if this raises.
 
-    tarfile's `data` filter keeps every member inside `folder`. Beyond that, names must work on every platform, each
-    only once regardless of case, and links are refused: a model has none. AppleDouble files (`._*`, which macOS's tar
-    adds) are left out.
+    If all of it is in one folder, that folder is left out. Sizes are checked as they are declared, before anything
+    is written. tarfile's `data` filter keeps every member inside `folder`. Beyond that, names must work on every
+    platform, each only once regardless of case, and links are refused: a model has none. AppleDouble files (`._*`,
+    which macOS's tar adds) are left out.
 
     Raises:
         DownloadError: if the archive is damaged, or holds anything but files and folders with safe relative names,
@@ -35,6 +41,7 @@ def extract_tar(archive: Path, folder: Path) -> None:
         # "r|" reads strictly forward, so that the limit counts every byte once.
         with _LimitedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             names: set[str] = set()
+            n_bytes = 0
             for number, member in enumerate(tar, start=1):
                 name = _safe_name(member)
                 if number > MAX_MEMBERS:
@@ -42,25 +49,44 @@ def extract_tar(archive: Path, folder: Path) -> None:
                 if name.casefold() in names:  # the same file on disks that ignore case
                     raise DownloadError(f"archive refused: it holds {member.name!r} twice")
                 names.add(name.casefold())
+                n_bytes += member.size
+                if member.size < 0 or n_bytes > MAX_BYTES:
+                    raise DownloadError(f"archive refused: it holds more than {MAX_BYTES} bytes")
+                stream.allow(member.size + _MAX_HEADERS)  # its bytes, and the headers of the next member
                 if not name.rpartition("/")[2].startswith("._"):
                     tar.extract(member, folder, set_attrs=False, **_FILTER)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise DownloadError(f"archive {archive.name} is damaged: {error}") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise DownloadError(f"archive {archive.name} refused: it uses a file as a folder") from error
+    _leave_out_top_folder(folder)
 
 
 class _LimitedGzip(gzip.GzipFile):
-    """A gzip file of at most MAX_BYTES when decompressed: a small archive may hold a huge one."""
+    """A gzip file of which no more can be read, decompressed, than was allowed: a small file may hold a huge one."""
 
-    _n_read = 0
+    _n_allowed = _MAX_HEADERS
+
+    def allow(self, n_bytes: int) -> None:
+        """Let so many bytes be read from here on."""
+        self._n_allowed = n_bytes
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
-        self._n_read += len(data)
-        if self._n_read > MAX_BYTES:
-            raise DownloadError(f"archive refused: it holds more than {MAX_BYTES} bytes")
+        self._n_allowed -= len(data)
+        if self._n_allowed < 0:
+            raise DownloadError(f"archive refused: the headers of a member have more than {_MAX_HEADERS} bytes")
         return data
+
+
+def _leave_out_top_folder(folder: Path) -> None:
+    """Move the contents of the one folder in `folder` up, if there is nothing else."""
+    entries = list(folder.iterdir())
+    if len(entries) == 1 and entries[0].is_dir():
+        top = entries[0].rename(folder / ".top")  # a name that no member has: it may hold a file of its own name
+        for entry in list(top.iterdir()):
+            entry.rename(folder / entry.name)
+        top.rmdir()
 
 
 def _safe_name(member: tarfile.TarInfo) -> str:

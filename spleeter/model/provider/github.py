@@ -4,17 +4,16 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from glob import escape
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from spleeter.errors import DownloadError, HostUnavailableError, RefusedError, UnknownModelError
+from spleeter.errors import DownloadError, HostUnavailableError, ModelError, RefusedError, UnknownModelError
 from spleeter.model.provider import ModelProvider, released, wheel
 from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from spleeter.model.provider.extract import extract_tar
-from spleeter.model.provider.install import locked, staged
-from spleeter.model.provider.manifest import Manifest, file_records, file_sha256
+from spleeter.model.provider.install import clear_partial, locked, private_folder, staged
+from spleeter.model.provider.manifest import Manifest, Verification, file_records, file_sha256, verify
 from spleeter.utils.logging import logger
 
 __all__ = ["GithubModelProvider", "compute_file_checksum"]
@@ -40,7 +39,14 @@ class GithubModelProvider(ModelProvider):
     """Timeouts and retries of downloads."""
 
     def __init__(self, host: str, repository: str, release: str) -> None:
-        """Take models from `release` of `repository` ("owner/name") at `host` ("https://github.com")."""
+        """Take models from `release` of `repository` ("owner/name") at `host` ("https://github.com").
+
+        Raises:
+            ModelError: if one of them is nothing that a URL can hold.
+        """
+        for name, value in (("GITHUB_HOST", host), ("GITHUB_REPOSITORY", repository), ("GITHUB_RELEASE", release)):
+            if not value.isprintable():  # as surrogates are, which have no encoding
+                raise ModelError(f"{name} is no name of a host, repository or release: {value!r}")
         self._host = (host if "://" in host else f"https://{host}").rstrip("/")
         self._repository = repository
         self._release = release
@@ -84,9 +90,14 @@ class GithubModelProvider(ModelProvider):
             raise DownloadError(f"{url} is not an object that maps names of models to their sha256")
         return index
 
-    def file_checksums(self, name: str) -> Mapping[str, str]:
-        """The known sha256 of files of model `name`, by file name, for a folder without a manifest; often none."""
-        return released.FILE_SHA256.get(name, {}) if self._is_deezers else {}
+    def verify(self, name: str) -> Verification:
+        """Compare the files of model `name`, which is complete, with what was released."""
+        if not self._is_deezers:
+            return verify(self.locate(name), {})
+        archives = [released.ARCHIVE_SHA256[name]] if name in released.ARCHIVE_SHA256 else []
+        if name == wheel.MODEL:
+            archives.append(wheel.WHEEL_SHA256)
+        return verify(self.locate(name), released.FILE_SHA256.get(name, {}), archives)
 
     def require(self, name: str) -> None:
         self.checksum(name)
@@ -117,8 +128,7 @@ class GithubModelProvider(ModelProvider):
             )
             manifest.write(staging)
             self.writeProbe(str(staging))
-        for leftover in folder.parent.glob(f".{escape(folder.name)}-*.tar.gz*"):
-            leftover.unlink(missing_ok=True)
+        clear_partial(folder)
         logger.info("model %s is in %s", name, folder)
 
     @property
@@ -132,16 +142,18 @@ class GithubModelProvider(ModelProvider):
     def _fill_from_release(self, staging: Path, name: str, sha256: str, folder: Path) -> str:
         """Put the contents of the release's archive into `staging`; returns its URL."""
         url = self._url(f"{name}.tar.gz")
-        # Named by its sha256, so that a partial download of one release is never resumed with another's file.
-        archive = folder.with_name(f".{folder.name}-{sha256[:16]}.tar.gz")
         logger.info("downloading model %s from %s to %s", name, url, folder)
         try:
-            fetch(url, archive, sha256, self.retry_policy, self.progress)
-            extract_tar(archive, staging)
+            with private_folder(folder) as place:
+                # Named by its sha256, so that a partial download of one release is never resumed with another's file.
+                archive = place / f"{sha256[:16]}.tar.gz"
+                try:
+                    fetch(url, archive, sha256, self.retry_policy, self.progress)
+                    extract_tar(archive, staging)
+                finally:
+                    archive.unlink(missing_ok=True)
         except RefusedError as error:
             raise self._refused(error) from error
-        finally:
-            archive.unlink(missing_ok=True)
         return url
 
     def _fill_from_wheel(self, staging: Path, name: str, unavailable: HostUnavailableError) -> str:

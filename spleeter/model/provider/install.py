@@ -3,17 +3,19 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import rmtree
+from stat import S_ISDIR
+from tempfile import TemporaryDirectory
 
 from spleeter.errors import DownloadError, ModelError, SpleeterError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.manifest import Manifest
 from spleeter.utils.logging import logger
 
-__all__ = ["locked", "refuse_foreign_files", "staged"]
+__all__ = ["clear_partial", "locked", "private_folder", "refuse_foreign_files", "staged"]
 
 _OF_A_RELEASE = re.compile(
     r"\.probe|\._.*|\.DS_Store|manifest\.json|checkpoint|model\.(index|meta|data-\d{5}-of-\d{5})"
@@ -76,6 +78,38 @@ def staged(folder: Path) -> Iterator[Path]:
         rmtree(staging, ignore_errors=True)
 
 
+@contextmanager
+def private_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder` that nobody else can write to. What is left in it is kept for the next time.
+
+    Where others can write beside `folder`, they may have put something in its place, such as a link to another's
+    file. Then another one is made, which is not kept.
+    """
+    place = _partial_place(folder)
+    with suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+    status = place.lstat()
+    is_own = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    if not (S_ISDIR(status.st_mode) and is_own):
+        with TemporaryDirectory(prefix=f"{place.name}-", dir=folder.parent) as other:
+            yield Path(other)
+        return
+    try:
+        yield place
+    finally:
+        with suppress(OSError):  # there is something to go on with
+            place.rmdir()
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove what is left of partial downloads, once `folder` holds the model."""
+    rmtree(_partial_place(folder), ignore_errors=True)
+
+
+def _partial_place(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.download")
+
+
 def refuse_foreign_files(folder: Path) -> None:
     """Raise ModelError if `folder` holds files that a download would not restore."""
     if not folder.exists():
@@ -96,7 +130,7 @@ def _recorded(folder: Path) -> set[str]:
         manifest = Manifest.read(folder)
     except (ModelError, NotADirectoryError):
         return set()
-    return set(manifest.files) if manifest else set()
+    return {PurePosixPath(name).parts[0] for name in manifest.files} if manifest else set()
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -166,7 +166,7 @@ def find_bundle(folder: Path) -> Path | None:
     """
     state = folder / _STATE_FILE
     try:
-        if state.is_file():
+        if state.exists():
             return _stated_prefix(state)
         usual = folder / _USUAL_PREFIX
         if _with_suffix(usual, ".index").is_file():
@@ -174,7 +174,8 @@ def find_bundle(folder: Path) -> Path | None:
         indices = [path for path in folder.glob("*.index") if not path.name.startswith(".") and path.is_file()]
         newest = max(indices, key=lambda path: path.stat().st_mtime, default=None)
     except OSError as error:
-        raise CheckpointError(f"cannot read the model folder {folder}: {error.strerror}") from error
+        place = error.filename or folder
+        raise CheckpointError(f"cannot read the model folder, {place}: {error.strerror}") from error
     return newest and newest.with_suffix("")
 
 

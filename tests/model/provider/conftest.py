@@ -29,6 +29,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     folder = tmp_path / "models"
     monkeypatch.setenv("MODEL_PATH", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "notes"))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -37,6 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseHost]:
     """A host with the default release, in which 2stems and 4stems are a small model."""
     monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(ARCHIVE), "4stems": sha256(ARCHIVE)})
+    monkeypatch.setattr(released, "FILE_SHA256", {})
     with release_host() as running:
         running.files = {f"{RELEASE}/{name}.tar.gz": ARCHIVE for name in ("2stems", "4stems")}
         yield running

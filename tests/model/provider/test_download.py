@@ -1,6 +1,8 @@
 """A URL becomes a file whose sha256 is right, or a clear error, whatever the server does."""
 
+import gzip
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +16,7 @@ from spleeter.model.provider.download import RetryPolicy, fetch, fetch_json
 from tests.model.provider.models import random_bytes, sha256
 from tests.model.provider.server import (
     Behaviour,
+    Handler,
     ReleaseHost,
     answer,
     claim_length,
@@ -112,8 +115,11 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(
 
 @pytest.mark.parametrize(
     "second",
-    [ignore_range, without_length, wrong_part, answer(416), answer(206, Content_Range="nonsense")],
-    ids=["ignores Range", "ignores Range, no length", "another part", "416", "no Content-Range"],
+    [
+        *(ignore_range, without_length, wrong_part, answer(416), answer(206, Content_Range="nonsense")),
+        answer(206, Content_Range=f"bytes {'9' * 5000}-1/2"),
+    ],
+    ids=["ignores Range", "ignores Range, no length", "another part", "416", "no Content-Range", "5000 digits"],
 )
 def test_a_server_that_cannot_resume_starts_over(
     host: ReleaseHost, tmp_path: Path, policy: RetryPolicy, second: Behaviour
@@ -288,3 +294,73 @@ def test_json(host: ReleaseHost, policy: RetryPolicy) -> None:
     host.files["/index"] = b"<html>"
     with pytest.raises(DownloadError, match=f"{host.url}/index is not JSON"):
         fetch_json(f"{host.url}/index", policy)
+
+
+def test_a_file_that_claims_more_than_the_bound_is_not_begun(
+    host: ReleaseHost, tmp_path: Path, pauses: list[float]
+) -> None:
+    policy = RetryPolicy(max_bytes=len(BODY) - 1, sleep=pauses.append)
+    with pytest.raises(DownloadError, match=f"has {len(BODY)} bytes, and at most {len(BODY) - 1} are taken"):
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_endless_file_ends_at_the_bound(host: ReleaseHost, tmp_path: Path, pauses: list[float]) -> None:
+    sent = []
+
+    def endless(handler: Handler, body: bytes) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while True:  # until the client hangs up
+            handler.wfile.write(body)
+            sent.append(len(body))
+
+    host.script = [endless]
+    policy = RetryPolicy(max_bytes=2_000_000, sleep=pauses.append)
+    with pytest.raises(DownloadError, match="has more than 2000000 bytes, which are not taken"):
+        fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy)
+    assert not [file for file in tmp_path.iterdir() if not file.name.endswith(".etag")]
+    assert sum(sent) < 20_000_000
+
+
+def drip(pause: float, prefix: bytes = b"") -> Behaviour:
+    """Send the beginning of an answer, and then a byte from time to time."""
+
+    def send(handler: Handler, body: bytes) -> None:
+        handler.wfile.write(prefix)
+        handler.wfile.flush()
+        while not handler.host.closing.wait(pause):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [b"HTTP/1.1 200 OK\r\nA: ", b"HTTP/1.1 200 OK\r\nContent-Length: 400001\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
+    ids=["headers", "body", "body without length"],
+)
+def test_a_host_that_drips_is_given_up(host: ReleaseHost, tmp_path: Path, pauses: list[float], prefix: bytes) -> None:
+    """Each byte comes within the timeout of a read."""
+    host.files["/index"] = b"{}"
+    host.script = [drip(0.05, prefix)] * 4
+    policy = RetryPolicy(read_timeout=0.3, attempts=2, sleep=pauses.append)
+    for get in (
+        lambda: fetch(f"{host.url}/file", tmp_path / "f", sha256(BODY), policy),
+        lambda: fetch_json(f"{host.url}/index", policy),
+    ):
+        started = time.monotonic()
+        with pytest.raises(
+            HostUnavailableError, match=r"no answer in full within 0\.3 seconds|slower than 1000 bytes"
+        ):
+            get()
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b"{} {}", gzip.compress(b"{}")])
+def test_what_is_no_json_is_one_clear_line(host: ReleaseHost, policy: RetryPolicy, body: bytes) -> None:
+    host.files["/index"] = body
+    with pytest.raises(DownloadError, match=f"{host.url}/index is not JSON") as caught:
+        fetch_json(f"{host.url}/index", policy)
+    assert len(str(caught.value).splitlines()) == 1

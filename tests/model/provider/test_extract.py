@@ -181,3 +181,46 @@ def test_damage_never_escapes(length: int, position: int, bit: int) -> None:
             except DownloadError:
                 continue
             assert len(names) <= 2
+
+
+def test_one_folder_around_everything_is_left_out(tmp_path: Path) -> None:
+    data = packed(member("top", tarfile.DIRTYPE), member("top/checkpoint"), member("top/top"), member("top/sub/file"))
+    assert set(extracted(data, tmp_path)) == {"checkpoint", "top", "sub/file"}
+
+
+def test_declared_sizes_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    info = member("model.data")
+    info.size = extract.MAX_BYTES + 1
+    header = info.tobuf(tarfile.PAX_FORMAT)
+    with pytest.raises(DownloadError, match=f"more than {extract.MAX_BYTES} bytes"):
+        extracted(gzip.compress(header), tmp_path)
+    assert not list((tmp_path / "inside").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of memory")
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_headers_that_claim_any_size_are_refused(tmp_path: Path, kind: bytes) -> None:
+    """tarfile reads them into memory; 200 MB of zeros take 200 kB in an archive."""
+    from resource import RUSAGE_SELF, getrusage
+
+    header = tarfile.TarInfo("bomb")
+    header.type, header.size = kind, 2**31
+    head = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    if kind == tarfile.GNUTYPE_SPARSE:  # each of its extensions says that another one follows
+        head[482] = 1
+        head[148:156] = b"%06o\0 " % (sum(head[:148]) + 8 * 32 + sum(head[156:]))
+    rest = (bytes(504) + b"\1" + bytes(7)) * 400_000 if kind == tarfile.GNUTYPE_SPARSE else bytes(200_000_000)
+    data = gzip.compress(bytes(head) + rest, compresslevel=1)
+    del rest
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DownloadError, match=r"headers of a member have more than 1048576 bytes|damaged"):
+        extracted(data, tmp_path)
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000, "kilobytes"
+
+
+def test_headers_without_end_are_refused(tmp_path: Path) -> None:
+    """Each is about the next one, which tarfile reads within the one before."""
+    header = tarfile.TarInfo("x")
+    header.type = tarfile.XHDTYPE
+    with pytest.raises(DownloadError, match="archive"):
+        extracted(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) * 1500), tmp_path)

