@@ -15,7 +15,7 @@ __all__ = ["Interruption"]
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-_CUT_SHORT = "there was no time to clean up: hidden files named .spleeter-*.part may be left beside the outputs"
+_CUT_SHORT = "no time to clean up: hidden .spleeter-*.part may be left beside the outputs; the next run removes them"
 
 
 class Interruption:
