@@ -32,6 +32,7 @@ def encode(path: Path, container: str, codec: str, waveform: Waveform) -> None:
     """Write a file of any kind that FFmpeg can write, whatever its name."""
     with av.open(str(path), "w", container) as output:
         stream = output.add_stream(codec, rate=44100, layout="stereo")
+        assert isinstance(stream, av.AudioStream)
         frame = av.AudioFrame.from_ndarray((waveform.reshape(1, -1) * 32767).astype(np.int16), "s16", "stereo")
         frame.sample_rate = 44100
         for part in av.AudioResampler(stream.format, "stereo", 44100, stream.frame_size or 0).resample(frame):

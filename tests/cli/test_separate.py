@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -501,9 +501,20 @@ def test_the_original_s_functions_take_the_original_s_arguments(
 ) -> None:
     from spleeter.__main__ import separate
 
-    separate(
-        deprecated_files=None, files=[str(song)], adapter=ADAPTER, bitrate="128k", codec=Codec.WAV, duration=600.0,
-        offset=0, output_path=str(out), filename_format="{foldername}/{instrument}.{codec}",
-        params_filename=str(tiny_model), mwf=False, verbose=False,
-    )  # fmt: skip
+    arguments: dict[str, Any] = {
+        "deprecated_files": None,
+        "files": [str(song)],
+        "adapter": ADAPTER,
+        "bitrate": "128k",
+        "codec": Codec.WAV,
+        "duration": 600.0,
+        "offset": 0,
+        "output_path": str(out),
+        "filename_format": "{foldername}/{instrument}.{codec}",
+        "params_filename": str(tiny_model),
+        "mwf": False,
+        "verbose": False,
+    }
+    separate(**arguments)
+    separate(**{**arguments, "stft_backend": "auto", "files": str(song)})
     assert names(out) == {f"{song.parent.name}/{stem}" for stem in STEMS}

@@ -151,7 +151,7 @@ def test_names_that_are_no_text(tiny_model: Path, song: Path, tmp_path: Path) ->
     [
         "separate -p ODD SONG", "separate --stems ODD SONG", "separate -c ODD SONG",
         "separate -s ODD SONG", "separate -b ODD -c mp3 SONG", "separate -f ODD SONG", "separate -a ODD SONG",
-        "separate --device ODD SONG", "separate --odODD SONG", "ODD", "models verify ODD",
+        "separate --device ODD SONG", "separate --odODD SONG", "ODD",
         "models convert ODD out", "dataset make ODD", "dataset check ODD", "train -p ODD", "evaluate --mus-dir ODD",
         "evaluate --mus-dir ODD --method ODD",
     ],
