@@ -379,7 +379,8 @@ class Separator(PrivateMembers):
 
         def save() -> None:
             try:
-                saved.set_result(self._save(sources, paths, adapter, output))
+                self._save(sources, paths, adapter, output)
+                saved.set_result(None)
             except BaseException as error:  # whatever it is, `join` is to raise it
                 logger.error("%s", error)
                 saved.set_exception(error)

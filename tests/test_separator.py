@@ -930,10 +930,13 @@ def test_no_more_threads_compute_than_asked_for(tiny_model: Path, music: Wavefor
     separator.load()
     used: list[int] = []
     estimate = TorchBackend.estimate
+
+    def counted(backend: TorchBackend, magnitudes: np.ndarray) -> Any:
+        used.append(torch.get_num_threads())
+        return estimate(backend, magnitudes)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            TorchBackend, "estimate", lambda *args: (used.append(torch.get_num_threads()), estimate(*args))[1]
-        )
+        patch.setattr(TorchBackend, "estimate", counted)
         separator.separate(music)
     assert max(used) <= threads
 

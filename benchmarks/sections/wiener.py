@@ -16,8 +16,8 @@ from benchmarks.report import Row, Table
 from benchmarks.setting import Setting, log
 from spleeter.backends.base import HostDevice
 from spleeter.dsp.wiener import Moments, second_moments, soft_masks, spatial_model, wiener_filter
-from spleeter.pipeline.workers import ThreadMap
 from spleeter.utils.allocator import keep_freed_memory
+from spleeter.utils.threads import ThreadMap
 
 _FRAMES, _F, _BINS = 2048, 1024, 2049
 """48 s of the released models; the network estimates F of the STFT's bins, the others have none."""

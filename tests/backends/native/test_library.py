@@ -85,7 +85,7 @@ def truncated(share: float) -> bytes:
 def of_another_machine() -> bytes:
     content = bytearray((SOURCES / LIBRARY).read_bytes()[:-4])
     content[18:20] = (183).to_bytes(2, "little")  # e_machine: AArch64
-    return with_checksum(content)
+    return with_checksum(bytes(content))
 
 
 @needs_gcc
