@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from spleeter.audio.adapter import AudioAdapter
 from spleeter.configuration import Configuration
@@ -17,7 +16,9 @@ from spleeter.data.inspection import shared_songs
 from spleeter.data.problems import Severity, log_problems
 from spleeter.data.song_list import read_song_list
 from spleeter.errors import DatasetError
+from spleeter.utils.hidden_folder import HiddenFolder
 from spleeter.utils.logging import logger
+from spleeter.utils.names import reason
 from spleeter.utils.temporary import temporary_folder
 
 __all__ = ["DataSet", "Split", "open_dataset", "splits_of"]
@@ -104,7 +105,7 @@ def open_dataset(
             if not songs:
                 excerpts.append([])
                 continue
-            folder = split.cache or Path(stack.enter_context(TemporaryDirectory("", "spleeter-", temporary_folder())))
+            folder = split.cache or stack.enter_context(_temporary_cache())
             cache = ExcerptCache(folder, split.cut, configuration, adapter)
             made, found = stack.enter_context(cache.build(songs, partial(progress, split.name)))
             excerpts.append(made)
@@ -117,9 +118,24 @@ def open_dataset(
             raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
         if n_errors:
             n_songs = len({problem.place for problem in problems if problem.severity is Severity.ERROR})
-            logger.warning("%s left out", "1 song with errors is" if n_songs == 1 else f"{n_songs} songs with errors are")
+            logger.warning(
+                "%s left out", "1 song with errors is" if n_songs == 1 else f"{n_songs} songs with errors are"
+            )
         bad = {problem.place for problem in problems if problem.severity is not Severity.WARNING}
         yield _dataset(configuration, [song for song in training if song.song.place not in bad], validation)
+
+
+@contextmanager
+def _temporary_cache() -> Iterator[Path]:
+    """A folder for this context. Of a process that is killed, the next one removes it."""
+    try:
+        hidden = HiddenFolder(temporary_folder())
+    except OSError as error:
+        raise DatasetError(f"cannot keep excerpts in a temporary folder: {reason(error)}") from error
+    try:
+        yield hidden.path
+    finally:
+        hidden.remove()
 
 
 def _dataset(configuration: Configuration, training: list[SongExcerpts], validation: list[SongExcerpts]) -> DataSet:

@@ -1,5 +1,7 @@
 """The data set of a configuration: which songs are trained and validated on, and where their excerpts are kept."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,36 @@ def test_without_caches_excerpts_are_gone_at_the_end(
     with open_dataset(plain) as data_set:
         assert data_set.validation is None
         assert len(list((tmp_path / "temporary").rglob("*.npy"))) == 3
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+_WITHOUT_CACHES = """
+import sys, tempfile
+from spleeter.data.dataset import open_dataset
+from tests.data.songs import configuration
+
+tempfile.tempdir = sys.argv[2]
+with open_dataset(configuration(train_csv=sys.argv[1])):
+    print("open", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_excerpts_of_a_killed_process_without_caches_are_removed_by_the_next(
+    settings: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    command = [sys.executable, "-c", _WITHOUT_CACHES, str(settings.train_csv), str(tmp_path / "temporary")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        process.kill()
+    assert list((tmp_path / "temporary").rglob("*.npy"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with open_dataset(changed(settings, training_cache=None, validation_csv=None)):
+        pass
     assert not list((tmp_path / "temporary").iterdir())
 
 

@@ -17,6 +17,7 @@ from spleeter.data import excerpts
 from spleeter.data.excerpts import Cut, ExcerptCache, SongExcerpts
 from spleeter.data.song_list import ListedSong, read_song_list
 from spleeter.errors import DatasetError
+from spleeter.types import Waveform
 from tests.data.songs import configuration, write_songs
 from tests.utils.leftovers import leave_hidden_folder
 
@@ -240,7 +241,13 @@ class _SlowAdapter(PyAVAudioAdapter):
     def open(self, *arguments: Any, **options: Any) -> AudioReader:
         reader = super().open(*arguments, **options)
         block = next(reader.blocks())
-        reader.blocks = lambda: (time.sleep(0.05) or block for _ in range(200))  # type: ignore[method-assign]
+
+        def blocks() -> Iterator[Waveform]:
+            for _ in range(200):
+                time.sleep(0.05)
+                yield block
+
+        reader.blocks = blocks  # type: ignore[method-assign]
         return reader
 
 

@@ -211,9 +211,7 @@ def test_settings_that_a_power_loss_left_empty_are_written_again(
 
 
 def test_mono_models_and_mono_tracks_are_scored(tmp_path: Path, out: Path) -> None:
-    network = {"type": "blstm.blstm", "params": {"lstm_units": 4}}
-    keys = {**TINY, "model": network, "n_channels": 1, "model_dir": str(tmp_path / "mono")}
-    configuration = Configuration.load(keys)
+    configuration = Configuration.load({**TINY, "n_channels": 1, "model_dir": str(tmp_path / "mono")})
     save_network(tmp_path / "mono", build(configuration), configuration)
     write_track(tmp_path / "songs" / "song", STEMS[:, :, 0])
     method = Method("mono", Separator(tmp_path / "mono", device="cpu"))

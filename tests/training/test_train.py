@@ -72,6 +72,14 @@ def test_a_trained_model_separates(settings: Configuration, tmp_path: Path) -> N
     assert sum(stem.std() for stem in stems.values()) > 0
 
 
+def test_a_network_of_one_channel_is_trained_on_stereo_songs_and_separates(settings: Configuration) -> None:
+    outcome = train(changed(settings, n_channels=1), device="cpu")
+    assert outcome.is_done
+    mono = np.sin(np.arange(8000, dtype=np.float32))[:, None]
+    stems = Separator(str(outcome.model_dir), device="cpu").separate(mono)
+    assert {name: stem.shape for name, stem in stems.items()} == {"vocals": (8000, 1), "accompaniment": (8000, 1)}
+
+
 def test_losses_are_written_and_the_best_model_is_kept(settings: Configuration) -> None:
     outcome = train(settings, device="cpu")
     assert list(losses(outcome.model_dir)) == [1, 2, 3, 4, 5, 6]
