@@ -4,8 +4,6 @@
 """
 
 from argparse import ArgumentParser
-from pathlib import Path
-from tempfile import gettempdir
 
 from spleeter.audio import Codec, STFTBackend
 from spleeter.utils.names import FILENAME_FORMAT
@@ -20,7 +18,7 @@ def create_argument_parser() -> ArgumentParser:
     common.add_argument("-p", "--params_filename", dest="configuration", default="spleeter:2stems")
     common.add_argument("--verbose", action="store_true")
     separating = ArgumentParser(add_help=False, parents=[common])
-    separating.add_argument("-o", "--output_path", default=str(Path(gettempdir(), "separated_audio")))
+    separating.add_argument("-o", "--output_path", default="separated_audio")
     separating.add_argument("-m", "--mwf", dest="MWF", action="store_true")
     separating.add_argument("-B", "--stft-backend", choices=list(STFTBackend), default="auto")
 
