@@ -292,7 +292,7 @@ class Demuxer:
 
     def estimated_length(self, sample_rate: int) -> int | None:
         """Samples per channel according to the header or FFmpeg's guess; None if there is neither."""
-        if self.is_chained and self._n_links_begun <= 1:
+        if self.is_chained:
             return None
         if self._wav is not None and self._wav.is_wrapped:
             return self._wav.length
@@ -318,7 +318,8 @@ class Demuxer:
         kind = self._container_name, self.stream.codec_context.name
         length, start = None, self.stream.start_time or 0
         if self.has_first_frame_to_drop:
-            length, start = self.estimated_length(sample_rate), first or 0
+            samples = _in_samples(self.stream.duration, self.time_base, sample_rate)
+            length, start = None if samples is None else round(samples), first or 0
         elif kind[0] == "mp3" or kind in (("mov", "aac"), ("mov", "opus")):
             length = self.declared_length(sample_rate)
         begin = _in_samples(start, self.time_base, sample_rate)

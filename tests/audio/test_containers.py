@@ -174,7 +174,8 @@ def test_a_link_without_audio_is_told_and_the_next_is_read(
     tmp_path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = encoded(synthetic(RATE), RATE, "libvorbis", tmp_path)
-    unknown = b"OggS\0\2" + bytes(8) + b"abcd" + bytes(8) + b"\1\x08" + b"\x80unknown"
+    body = bytes(8) + b"abcd" + bytes(8) + b"\1\x08" + b"\x80unknown"
+    unknown = b"OggS\0\2" + body + b"OggS\0\4" + body
     waveform, _, (message,) = read(io.BytesIO(link + unknown + link), adapter, caplog)
     assert len(waveform) == 2 * RATE
     assert message.startswith("what follows 1.00 s is missing: ")
