@@ -186,7 +186,7 @@ class Demuxer:
             return self._open_as("mp3")
 
     def _open_as(self, container: str | None) -> av.container.InputContainer:
-        return av.open(
+        opened: av.container.InputContainer = av.open(
             self.file,
             "r",
             container,
@@ -194,6 +194,7 @@ class Demuxer:
             buffer_size=_READ_SIZE,
             **_KEEP_BYTES,
         )
+        return opened
 
     def _why_not(self, error: BaseException) -> str:
         """Why FFmpeg could not open the container."""
@@ -339,14 +340,14 @@ class Demuxer:
 
     def lead(self, first: int | None, sample_rate: int) -> int:
         """Samples by which the audio, whose first time stamp is `first`, begins later than the file."""
-        starts = [
+        starts: list[Fraction] = [
             s.start_time * Fraction(s.time_base.numerator, s.time_base.denominator)
             for s in self._container.streams
             if s.type == "video" and s.start_time is not None and s.time_base and s is not self.stream
         ]
         if first is None or self.time_base is None or not starts:
             return 0
-        return max(0, round((first * self.time_base - max(0, min(starts))) * sample_rate))
+        return max(0, round((first * self.time_base - max(Fraction(0), min(starts))) * sample_rate))
 
     def packets(self) -> Iterator[av.Packet[Any]]:
         """The audio packets from here on; the last is an empty one, which flushes the decoder. Raises AV_ERRORS."""
