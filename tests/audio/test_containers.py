@@ -68,7 +68,7 @@ def read(
 ) -> tuple[Waveform, int, list[str]]:
     caplog.clear()
     with caplog.at_level(logging.WARNING, "spleeter"):
-        waveform, sample_rate = adapter.load(source)  # type: ignore[arg-type]
+        waveform, sample_rate = adapter.load(source)
     return waveform, round(sample_rate), [record.getMessage() for record in caplog.records]
 
 
@@ -166,8 +166,8 @@ def test_chained_ogg_is_its_links_one_after_the_other(
     np.testing.assert_allclose(waveform, np.concatenate(expected), atol=1e-6)
     assert not messages
     for offset in (1.0, 2.5, 3.4):
-        part, _ = adapter.load(io.BytesIO(b"".join(parts)), offset=offset)
-        np.testing.assert_array_equal(part, waveform[round(offset * sample_rate) :])
+        excerpt, _ = adapter.load(io.BytesIO(b"".join(parts)), offset=offset)
+        np.testing.assert_array_equal(excerpt, waveform[round(offset * sample_rate) :])
 
 
 def test_a_link_without_audio_is_told_and_the_next_is_read(
