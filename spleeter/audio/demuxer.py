@@ -187,7 +187,7 @@ class Demuxer:
             return self._open_as("mp3")
 
     def _open_as(self, container: str | None) -> av.container.InputContainer:
-        return av.open(
+        opened: av.container.InputContainer = av.open(
             self.file,
             "r",
             container,
@@ -195,6 +195,7 @@ class Demuxer:
             buffer_size=_READ_SIZE,
             **_KEEP_BYTES,
         )
+        return opened
 
     def _why_not(self, error: BaseException) -> str:
         """Why FFmpeg could not open the container."""
@@ -294,7 +295,7 @@ class Demuxer:
 
     def estimated_length(self, sample_rate: int) -> int | None:
         """Samples per channel according to the header or FFmpeg's guess; None if there is neither."""
-        if self.is_chained and self._n_links_begun <= 1:
+        if self.is_chained:
             return None
         if self._wav is not None and self._wav.is_wrapped:
             return self._wav.length
@@ -320,7 +321,8 @@ class Demuxer:
         kind = self._container_name, self.stream.codec_context.name
         length, start = None, self.stream.start_time or 0
         if self.has_first_frame_to_drop:
-            length, start = self.estimated_length(sample_rate), first or 0
+            samples = _in_samples(self.stream.duration, self.time_base, sample_rate)
+            length, start = None if samples is None else round(samples), first or 0
         elif kind[0] == "mp3" or kind in (("mov", "aac"), ("mov", "opus")):
             length = self.declared_length(sample_rate)
         begin = _in_samples(start, self.time_base, sample_rate)
@@ -340,14 +342,14 @@ class Demuxer:
 
     def lead(self, first: int | None, sample_rate: int) -> int:
         """Samples by which the audio, whose first time stamp is `first`, begins later than the file."""
-        starts = [
+        starts: list[Fraction] = [
             s.start_time * Fraction(s.time_base.numerator, s.time_base.denominator)
             for s in self._container.streams
             if s.type == "video" and s.start_time is not None and s.time_base and s is not self.stream
         ]
         if first is None or self.time_base is None or not starts:
             return 0
-        return max(0, round((first * self.time_base - max(0, min(starts))) * sample_rate))
+        return max(0, round((first * self.time_base - max(Fraction(0), min(starts))) * sample_rate))
 
     def packets(self) -> Iterator[av.Packet[Any]]:
         """The audio packets from here on; the last is an empty one, which flushes the decoder. Raises AV_ERRORS."""

@@ -68,7 +68,7 @@ def read(
 ) -> tuple[Waveform, int, list[str]]:
     caplog.clear()
     with caplog.at_level(logging.WARNING, "spleeter"):
-        waveform, sample_rate = adapter.load(source)  # type: ignore[arg-type]
+        waveform, sample_rate = adapter.load(source)
     return waveform, round(sample_rate), [record.getMessage() for record in caplog.records]
 
 
@@ -166,15 +166,16 @@ def test_chained_ogg_is_its_links_one_after_the_other(
     np.testing.assert_allclose(waveform, np.concatenate(expected), atol=1e-6)
     assert not messages
     for offset in (1.0, 2.5, 3.4):
-        part, _ = adapter.load(io.BytesIO(b"".join(parts)), offset=offset)
-        np.testing.assert_array_equal(part, waveform[round(offset * sample_rate) :])
+        excerpt, _ = adapter.load(io.BytesIO(b"".join(parts)), offset=offset)
+        np.testing.assert_array_equal(excerpt, waveform[round(offset * sample_rate) :])
 
 
 def test_a_link_without_audio_is_told_and_the_next_is_read(
     tmp_path: Path, adapter: PyAVAudioAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = encoded(synthetic(RATE), RATE, "libvorbis", tmp_path)
-    unknown = b"OggS\0\2" + bytes(8) + b"abcd" + bytes(8) + b"\1\x08" + b"\x80unknown"
+    body = bytes(8) + b"abcd" + bytes(8) + b"\1\x08" + b"\x80unknown"
+    unknown = b"OggS\0\2" + body + b"OggS\0\4" + body
     waveform, _, (message,) = read(io.BytesIO(link + unknown + link), adapter, caplog)
     assert len(waveform) == 2 * RATE
     assert message.startswith("what follows 1.00 s is missing: ")

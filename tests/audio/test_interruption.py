@@ -116,7 +116,7 @@ def test_readers_can_be_cancelled_from_another_thread(adapter: PyAVAudioAdapter)
     thread = threading.Thread(target=cancel)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        adapter.load(Stalled())  # type: ignore[arg-type]
+        adapter.load(Stalled())
     go_on.set()
     thread.join()
 
