@@ -343,6 +343,7 @@ def test_an_interruption_stops_the_threads_before_the_file_is_closed(separator: 
     def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
+    separator.separate(synthetic_music(44100))  # starts the threads that are kept
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         separator.separate_to_file("endless.wav", tmp_path / "out", SlowAdapter(), progress=interrupt)
