@@ -15,7 +15,7 @@ import numpy as np
 
 from spleeter.audio.adapter import AudioAdapter, AudioReader
 from spleeter.audio.codec import Codec
-from spleeter.audio.convertor import StreamResampler, mix_channels, n_resampled, to_mono, to_n_channels
+from spleeter.audio.convertor import mix_channels, n_resampled, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
 from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
@@ -24,6 +24,7 @@ from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, OutputError, SpleeterError
 from spleeter.model.provider import ModelProvider
 from spleeter.pipeline.options import Bandwidth, Input, Output, Quality, QualityName, configure
+from spleeter.pipeline.outputs import mix_to_mono, resample
 from spleeter.pipeline.paths import PLOT, output_paths, song_name
 from spleeter.pipeline.prefetch import prefetch
 from spleeter.pipeline.selection import Selection
@@ -254,44 +255,65 @@ class Separator(PrivateMembers):
         adapter = audio_adapter or AudioAdapter.default()
         if output.plot:
             require_matplotlib()
-        selection = output.select(self.instruments)
         if isinstance(destination, Mapping):
             output = output.at(destination.values())
         targets = self._targets(audio_descriptor, destination, output)
         check_source(audio_descriptor, targets)
-        collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
-        pipeline = self._pipeline()
-        n_channels = self.configuration.n_channels
+        self._pipeline()
         # The original takes the first two of more channels. Readers mix down to one or two, and cut to three.
-        n_read = max(3, n_channels) if self._exact else n_channels
+        n_read = max(3, self.configuration.n_channels) if self._exact else self.configuration.n_channels
         choice: dict[str, Any] = asdict(source) if source and source != Input() else {}  # older adapters know of none
         with (
             SEPARATING,
             adapter.open(audio_descriptor, offset, duration, self.sample_rate, n_read, **choice) as reader,
         ):
-            rate = output.rate(self.sample_rate, reader.source_sample_rate)
-            n_written = 1 if output.mono else n_channels
-            output = output.following(reader, rate, n_written)
-            stems_sum = not self._exact and self.configuration.mask_extension == "average"
-            sums_to_mixture = stems_sum and selection.sums_to_mixture(self.instruments)
-            audio_targets = {name: targets[name] for name in selection.names}
-            with (
-                StemFiles(adapter, audio_targets, rate, n_written, output, reader.metadata, sums_to_mixture) as files,
-                closing(
-                    prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)
-                ) as decoded,
-                closing(prefetch(pipeline.separate(decoded), depth=1, cancel=reader.cancel)) as separated,
-            ):
-                outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
-                if output.mono:
-                    outputs = ({name: to_mono(stem) for name, stem in block.items()} for block in outputs)
-                if rate != self.sample_rate:
-                    outputs = self._resample(outputs, selection.names, n_written, rate, reader)
-                for block in outputs:
-                    files.write(block)
-                if collector is not None:
-                    files.attach(targets[PLOT], spectrogram_png(collector.finish(), song_name(audio_descriptor)))
+            self._write(reader, adapter, targets, output, song_name(audio_descriptor), progress)
         return targets
+
+    def _write(
+        self,
+        reader: AudioReader,
+        adapter: AudioAdapter,
+        targets: Mapping[str, FileTarget],
+        output: Output,
+        title: str,
+        progress: Progress | None,
+    ) -> None:
+        """Separate what a reader reads into files; `title` is the plot's."""
+        selection = output.select(self.instruments)
+        collector = SpectrogramCollector(self.sample_rate, selection.names) if PLOT in targets else None
+        n_channels = self.configuration.n_channels
+        n_written = 1 if output.mono else n_channels
+        rate = output.rate(self.sample_rate, reader.source_sample_rate)
+        stems_sum = not self._exact and self.configuration.mask_extension == "average"
+        with (
+            StemFiles(
+                adapter,
+                {name: targets[name] for name in selection.names},
+                rate,
+                n_written,
+                output.following(reader, rate, n_written),
+                reader.metadata,
+                sums_to_mixture=stems_sum and selection.sums_to_mixture(self.instruments),
+            ) as files,
+            closing(prefetch((block[:, :n_channels] for block in reader.blocks()), cancel=reader.cancel)) as decoded,
+            closing(prefetch(self._pipeline().separate(decoded), depth=1, cancel=reader.cancel)) as separated,
+        ):
+            outputs = self._outputs(separated, selection, collector, progress, reader.n_samples)
+            if output.mono:
+                outputs = mix_to_mono(outputs)
+            if rate != self.sample_rate:
+                outputs = resample(
+                    outputs,
+                    selection.names,
+                    (self.sample_rate, rate),
+                    n_written,
+                    lambda: n_resampled(reader.source_position, reader.source_sample_rate, rate),
+                )
+            for block in outputs:
+                files.write(block)
+            if collector is not None:
+                files.attach(targets[PLOT], spectrogram_png(collector.finish(), title))
 
     def _targets(
         self, song: AudioDescriptor, destination: PathLike | Mapping[str, FileTarget], output: Output
@@ -328,20 +350,6 @@ class Separator(PrivateMembers):
             done += len(block.mixture)
             if progress is not None:
                 progress(done, n_samples)
-
-    def _resample(
-        self, outputs: Iterator[Stems], names: Iterable[str], n_channels: int, rate: int, reader: AudioReader
-    ) -> Iterator[Stems]:
-        """The outputs at another sample rate, and exactly as long as the song is at that rate."""
-        resamplers = {name: StreamResampler(self.sample_rate, rate, n_channels) for name in names}
-        n_written = 0
-        for block in outputs:
-            resampled = {name: resamplers[name].push(stem) for name, stem in block.items()}
-            n_written += len(next(iter(resampled.values())))
-            yield resampled
-        # Two roundings of the length can make one sample more or less.
-        n_missing = n_resampled(reader.source_position, reader.source_sample_rate, rate) - n_written
-        yield {name: _with_length(resampler.finish(), n_missing) for name, resampler in resamplers.items()}
 
     def save_to_file(
         self,
@@ -441,12 +449,6 @@ def _original_output(codec: Codec | str, bitrate: str | int | None, filename_for
     """What the original's arguments ask for: there wav, its default, leaves the choice to the file's extension."""
     named = None if codec in (None, Codec.WAV) else codec
     return Output(codec=named, bitrate=bitrate, filename_format=filename_format)
-
-
-def _with_length(waveform: Waveform, n_samples: int) -> Waveform:
-    """Cut a waveform (samples, channels), or pad it with zeros, to `n_samples`."""
-    missing = max(0, n_samples - len(waveform))
-    return np.pad(waveform[:n_samples], [(0, missing), (0, 0)])
 
 
 (create_estimator,) = retired(__name__, "create_estimator", instead="use Separator")

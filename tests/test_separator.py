@@ -984,7 +984,9 @@ def test_progress_is_told_every_second_and_its_exception_ends_the_separation(
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced"])
-def test_samples_that_overflow_are_refused(tiny_model: Path, tmp_path: Path, music: Waveform, quality: str) -> None:
+def test_samples_that_overflow_are_refused(
+    tiny_model: Path, tmp_path: Path, music: Waveform, quality: QualityName
+) -> None:
     """In arrays, blocks and files: NaN is never returned, and nothing is left of a file."""
     separator = Separator(tiny_model, quality=quality)
     loud = music * np.float32(1e30)
