@@ -127,6 +127,10 @@ class Decoder:
         self._origin = stream.start_time if first.n_lost else first.frame.pts
         self._timeline.start(self._origin)
 
+    def close(self) -> None:
+        """Let go of what was not iterated over: it holds this object, and only the collector would find that."""
+        self._frames = iter(())
+
     def note_damage(self, n_passages: int) -> None:
         """Count damaged passages, at the current position."""
         if n_passages and not self._n_damaged:
@@ -175,7 +179,7 @@ class Decoder:
         if self._demuxer.has_first_frame_to_drop:
             next(frames, None)
         head = next(frames, None)
-        self._frames = chain([] if head is None else [head], frames)
+        self._frames: Iterator[TimedFrame] = chain([] if head is None else [head], frames)
         return head
 
     def _decode(self) -> Iterator[TimedFrame]:
