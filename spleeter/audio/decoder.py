@@ -129,7 +129,7 @@ class Decoder:
 
     def close(self) -> None:
         """Let go of what was not iterated over: it holds this object, and only the collector would find that."""
-        self._frames = iter(())
+        self._frames = chain[TimedFrame]()
 
     def note_damage(self, n_passages: int) -> None:
         """Count damaged passages, at the current position."""
@@ -179,7 +179,7 @@ class Decoder:
         if self._demuxer.has_first_frame_to_drop:
             next(frames, None)
         head = next(frames, None)
-        self._frames: Iterator[TimedFrame] = chain([] if head is None else [head], frames)
+        self._frames = chain([] if head is None else [head], frames)
         return head
 
     def _decode(self) -> Iterator[TimedFrame]:
