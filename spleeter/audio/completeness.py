@@ -16,6 +16,7 @@ from av import AudioStream
 from av.container import InputContainer
 
 from spleeter.audio.files import AV_ERRORS
+from spleeter.audio.riff import WavHeader, read_wav_header
 from spleeter.errors import DecodeError
 from spleeter.utils.names import display_name, reason
 
@@ -26,9 +27,6 @@ _TOLERANCE = 0.02
 
 _TAIL = 1 << 16
 """Bytes: more than the longest page of an Ogg file (RFC 3533)."""
-
-_UNKNOWN_SIZE = 0xFFFFFFFF
-"""Stands in a WAV chunk's size if it is in the chunk ds64, or was never filled in."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,10 @@ def complete_length(path: Path, *, trusts_header: bool = False) -> AudioLength:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL))
             tail = file.read()
-            file.seek(0)
             if not size:
                 raise _incomplete(path, "it is empty")
-            if file.read(4) in {b"RIFF", b"RF64"}:
-                return _wav_length(path, file, size)
+            if (header := read_wav_header(file)) is not None:
+                return _wav_length(path, header, size)
             if not tail[-4096:].strip(b"\0"):
                 raise _incomplete(path, "it ends in zeros")
             return _length_by_ffmpeg(path, file, size, tail, trusts_header)
@@ -75,26 +72,13 @@ def _incomplete(path: Path, what: str) -> DecodeError:
     return DecodeError(f"{display_name(path)} is not a complete audio file: {what}")
 
 
-def _wav_length(path: Path, file: BinaryIO, size: int) -> AudioLength:
-    """The length that the chunks `fmt ` and `data` tell (RF64: EBU Tech 3306)."""
-    file.seek(12)
-    bytes_per_second, long_size = 0, _UNKNOWN_SIZE
-    while len(head := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        if name == b"data":
-            length = long_size if length == _UNKNOWN_SIZE else length
-            if file.tell() + length > size:
-                raise _incomplete(path, f"it holds {size - file.tell()} of {length} bytes of samples")
-            if not length or not bytes_per_second:
-                raise _incomplete(path, "it holds no samples")
-            return AudioLength(length / bytes_per_second, is_certain=True)
-        content = file.read(min(length, 16))
-        if name == b"fmt ":
-            bytes_per_second = int.from_bytes(content[8:12], "little")
-        elif name == b"ds64":
-            long_size = int.from_bytes(content[8:16], "little")
-        file.seek(length - len(content) + length % 2, 1)
-    raise _incomplete(path, "it holds no samples")
+def _wav_length(path: Path, header: WavHeader, size: int) -> AudioLength:
+    """The length that the header of a WAV file tells."""
+    if header.data_size is None or not header.bytes_per_second:
+        raise _incomplete(path, "its header does not say how many bytes of samples it holds")
+    if (held := size - header.data_begin) < header.data_size:
+        raise _incomplete(path, f"it holds {held} of {header.data_size} bytes of samples")
+    return AudioLength(header.data_size / header.bytes_per_second, is_certain=True)
 
 
 def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts_header: bool) -> AudioLength:

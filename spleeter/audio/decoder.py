@@ -101,7 +101,7 @@ class Decoder:
                 yield DecodedFrame(silence, frame, n_samples)
             if not self._start_next_link():
                 break
-        if not self._is_short() and self._n_lost:
+        if not self._warn_if_short() and self._n_lost:
             where = self.position / self.sample_rate
             logger.warning(f"{self._demuxer.file.label} is damaged or cut off at its end, {where:.2f} s")
 
@@ -127,6 +127,10 @@ class Decoder:
         self._origin = stream.start_time if first.n_lost else first.frame.pts
         self._timeline.start(self._origin)
 
+    def close(self) -> None:
+        """Let go of what was not iterated over: it holds this object, and only the collector would find that."""
+        self._frames = chain[TimedFrame]()
+
     def note_damage(self, n_passages: int) -> None:
         """Count damaged passages, at the current position."""
         if n_passages and not self._n_damaged:
@@ -142,8 +146,8 @@ class Decoder:
                 f"(passages: {self._n_damaged}, the first at {where:.2f} s)"
             )
 
-    def _is_short(self) -> bool:
-        """Whether the header declares clearly more than there was; if so, with a warning."""
+    def _warn_if_short(self) -> bool:
+        """Log a warning if the header declares clearly more than there was; returns whether it did."""
         declared = self._demuxer.declared_length(self.sample_rate)
         actual_seconds = (self.position - self.lead) / self.sample_rate
         if self._demuxer.is_chained:

@@ -82,16 +82,19 @@ class Demuxer:
             self._tags = read_tags(self.file) if self.file.seekable() else None
             self._links = ogg_links(self.file) if self.file.seekable() else []
             self._n_links_begun, self._has_one_page = 0, False
-            self._wav = read_wav_header(self.file) if self.file.seekable() else None
+            try:
+                self._wav = read_wav_header(self.file) if self.file.seekable() else None
+            except ValueError as error:  # FFmpeg would walk over all chunks, for hours
+                raise self.file.failure(f"not an audio file ({error})") from error
             if self._wav is not None and self._wav.valid_bits_at is not None:
                 self.file.patch(self._wav.valid_bits_at, b"\x20\0")  # FFmpeg takes 24 in 32 bits for odd floats
             if self._wav is not None and self._wav.is_wrapped:
                 self.file.patch(self._wav.data_begin - 4, b"\xff" * 4)  # up to the end of what is read
             self.rewind()
+            self._warn_of_uncounted()
         except BaseException:
             self.file.close()
             raise
-        self._warn_of_uncounted()
 
     def _warn_of_uncounted(self) -> None:
         """Warn of samples behind those that the header counts. The file's position stays."""

@@ -196,9 +196,8 @@ class VorbisEncoder:
         self._file, self._codec = file, encoding.codec
         self.sample_rate = spec.sample_rate_for(sample_rate)
         bitrate = _bitrate(file, encoding, self.sample_rate, n_channels)
-        self._rest = np.zeros(
-            (0, n_channels), np.float32
-        )  # libvorbis's choices depend on how much it is given at once
+        # Blocks are joined: libvorbis's choices depend on how much it is given at once.
+        self._rest = np.zeros((0, n_channels), np.float32)
         quality = float(np.interp(bitrate, _VORBIS_BITRATES[n_channels], range(11)))
         try:
             self._stream = soundfile.SoundFile(

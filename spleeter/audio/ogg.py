@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 
 from spleeter.audio.files import InputFile
 
@@ -28,13 +29,14 @@ def ogg_links(file: InputFile) -> list[tuple[int, int]]:
     Returns:
         One range for a file that is not chained; none for another kind of file.
     """
+    file.seek(0)
+    is_ogg = file.read(4) == b"OggS"
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
+    if not is_ogg:
+        return []
     starts, group_end = [], -1
     position, block = 0, file.read(_BLOCK)
-    if not block.startswith(b"OggS"):
-        file.seek(0)
-        return []
     while len(block) > _HEADER_SIZE:
         for match in _FIRST_PAGE.finditer(block):
             start = position + match.start()
@@ -46,7 +48,7 @@ def ogg_links(file: InputFile) -> list[tuple[int, int]]:
         file.seek(position)
         block = file.read(_BLOCK)
     file.seek(0)
-    return list(zip(starts, [*starts[1:], size], strict=True))
+    return list(pairwise([*starts, size]))
 
 
 def ogg_is_cut(file: InputFile, stop: int) -> bool:
@@ -64,8 +66,11 @@ def ogg_has_one_page(file: InputFile, begin: int, end: int) -> bool:
     """Whether one page holds all samples of a link of one stream. Leaves the file at its start."""
     n_pages, position = 0, begin
     while position < end and n_pages < 2:
-        file.seek(position + 6)
-        granule = int.from_bytes(file.read(8), "little", signed=True)
+        file.seek(position)
+        header = file.read(_HEADER_SIZE)
+        if not header.startswith(b"OggS"):  # damaged: zeros, say, up to the end
+            break
+        granule = int.from_bytes(header[6:14], "little", signed=True)
         n_pages += granule > 0  # the pages of the header have 0; one where no packet ends, -1
         position += _page_size(file, position)
     file.seek(0)

@@ -108,10 +108,10 @@ class PyAVAudioAdapter(AudioAdapter):
                 f"a waveform must be floats of shape (samples, channels), not {data.dtype} of shape {data.shape}"
             )
         encoding = Encoding(codec_of(path) if codec is None else parse_codec(codec), bitrate)
-        slices = (data[begin : begin + _SLICE] for begin in range(0, len(data), _SLICE))
+        slices = [data[begin : begin + _SLICE] for begin in range(0, len(data), _SLICE)]
         writer = FileWriter(path, sample_rate, data.shape[1], encoding, None)
         writer.write_all(part.astype(np.float32, copy=False) for part in slices)
-        if n_beyond := np.count_nonzero(np.abs(data) > 1.0):
+        if n_beyond := sum(int(np.count_nonzero(np.abs(part) > 1.0)) for part in slices):
             logger.warning("%s: %d samples beyond full scale", file_label(path), n_beyond)
 
     def create(

@@ -155,6 +155,8 @@ class FileReader(AudioReader):
         self._first = None
         if rest := getattr(self, "_rest", None):
             rest.close()
+        if decoder := getattr(self, "_decoder", None):
+            decoder.close()
         if demuxer := getattr(self, "_demuxer", None):
             demuxer.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import BinaryIO, TypeAlias
 
 from spleeter.audio.files import InputFile
 
@@ -15,6 +16,10 @@ _EXTENSIBLE = 0xFFFE
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # written by programs that could not seek back to correct them
 _WRAP = 1 << 32
 _MAX_PADDING = 1 << 20
+_MAX_CHUNKS = 10_000
+"""Chunks that are walked over, at most: zeros behind a header could be taken for a hundred million."""
+
+_File: TypeAlias = InputFile | BinaryIO
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class WavHeader:
     tag: int
     """The format of the samples, Microsoft's number of it; that of the subformat where the format is extensible."""
     n_channels: int
+    bytes_per_second: int
     frame_size: int
     """Of one sample of every channel; of a block where the format is compressed."""
     bits: int
@@ -50,11 +56,14 @@ class WavHeader:
         return self.data_size // self.frame_size
 
 
-def read_wav_header(file: InputFile) -> WavHeader | None:
+def read_wav_header(file: _File) -> WavHeader | None:
     """Read the header from the start of a seekable file, and leave the file at its start.
 
     Returns:
         None if it is no WAV file, or its header is cut off.
+
+    Raises:
+        ValueError: if it has too many chunks for a header.
     """
     try:
         file.seek(0)
@@ -65,14 +74,14 @@ def read_wav_header(file: InputFile) -> WavHeader | None:
         file.seek(0)
 
 
-def _walk_chunks(file: InputFile) -> WavHeader | None:
+def _walk_chunks(file: _File) -> WavHeader | None:
     form, _, kind = struct.unpack("<4sI4s", file.read(12))
     if form not in (b"RIFF", b"RF64", b"BW64") or kind != b"WAVE":
         return None
-    tag = n_channels = frame_size = bits = wide_size = 0
+    tag = n_channels = bytes_per_second = frame_size = bits = wide_size = 0
     valid_bits_at = None
     position = 12
-    while True:
+    for _ in range(_MAX_CHUNKS):
         chunk, size = struct.unpack("<4sI", file.read(8))
         begin = position + 8
         if chunk == b"data":
@@ -80,19 +89,24 @@ def _walk_chunks(file: InputFile) -> WavHeader | None:
         if chunk == b"ds64":
             _, wide_size = struct.unpack("<QQ", file.read(16))
         elif chunk == b"fmt ":
-            tag, n_channels, frame_size, bits = struct.unpack("<HH8xHH", file.read(16))
+            tag, n_channels, bytes_per_second, frame_size, bits = struct.unpack("<HH4xIHH", file.read(16))
             if tag == _EXTENSIBLE and size >= 40:
                 valid_bits, tag = struct.unpack("<2xH4xH14x", file.read(24))
                 valid_bits_at = begin + 18 if (tag, bits, valid_bits) == (1, 32, 24) else None
         position = begin + size + size % 2
         file.seek(position)
+    else:
+        raise ValueError(f"none of its first {_MAX_CHUNKS} chunks holds samples")
     data_size, is_wrapped, n_uncounted = None, False, 0
     if form != b"RIFF" and size == 0xFFFFFFFF:
         size = wide_size
     if size not in _UNKNOWN_SIZES:
         data_size, n_uncounted = _true_size(file, begin, size)
         is_wrapped = data_size != size
-    return WavHeader(tag, n_channels, frame_size, bits, valid_bits_at, begin, data_size, is_wrapped, n_uncounted)
+    return WavHeader(
+        *(tag, n_channels, bytes_per_second, frame_size, bits),
+        *(valid_bits_at, begin, data_size, is_wrapped, n_uncounted),
+    )
 
 
 def declared_end(file: InputFile, container: str) -> int | None:
@@ -118,7 +132,7 @@ def declared_end(file: InputFile, container: str) -> int | None:
 
 def _end_of_caf_data(file: InputFile) -> int | None:
     position = 8
-    while True:
+    for _ in range(_MAX_CHUNKS):
         file.seek(position)
         chunk, size = file.read(4), int.from_bytes(file.read(8), "big", signed=True)
         if len(chunk) < 4 or size < 0:
@@ -126,6 +140,7 @@ def _end_of_caf_data(file: InputFile) -> int | None:
         position += 12 + size
         if chunk == b"data":
             return position
+    return None
 
 
 def holds_more(file: InputFile, end: int) -> bool:
@@ -137,7 +152,7 @@ def holds_more(file: InputFile, end: int) -> bool:
     return any(begin) or not _are_zeros(file)
 
 
-def _true_size(file: InputFile, begin: int, size: int) -> tuple[int, int]:
+def _true_size(file: _File, begin: int, size: int) -> tuple[int, int]:
     """The size of the data chunk, unwrapped if it wrapped at 4 GiB, and the bytes behind it that are no chunks."""
     rest = file.seek(0, os.SEEK_END) - begin
     if rest >= _WRAP and (rest - size) % _WRAP == 0:
@@ -148,9 +163,11 @@ def _true_size(file: InputFile, begin: int, size: int) -> tuple[int, int]:
     return size, max(0, rest - size)
 
 
-def _are_chunks(file: InputFile, position: int, end: int) -> bool:
+def _are_chunks(file: _File, position: int, end: int) -> bool:
     """Whether the bytes from `position` on are chunks up to the `end` of the file, or zeros, or too few for one."""
-    while end - position >= 8:
+    for _ in range(_MAX_CHUNKS):
+        if end - position < 8:
+            return True
         file.seek(position)
         chunk, size = struct.unpack("<4sI", file.read(8))
         if not any(chunk):
@@ -158,10 +175,10 @@ def _are_chunks(file: InputFile, position: int, end: int) -> bool:
         if not all(32 <= byte < 127 for byte in chunk) or position + 8 + size > end:
             return _is_tag(chunk)
         position += 8 + size + size % 2
-    return True
+    return False
 
 
-def _are_zeros(file: InputFile) -> bool:
+def _are_zeros(file: _File) -> bool:
     """Whether the rest of the file is padding: zeros, and not many."""
     rest = file.read(_MAX_PADDING + 1)
     return len(rest) <= _MAX_PADDING and not rest.strip(b"\0")

@@ -106,10 +106,10 @@ class Timeline:
         before = max((deviation for _, deviation in self._recent), default=None)
         if not first or before is None or first[0] - before < min_gap:
             return 0
-        while sum(map(self._length, ahead)) < _WINDOW_SECONDS * self._sample_rate:
-            if (item := next(frames, None)) is None:
-                break
+        n_ahead = sum(map(self._length, ahead))
+        while n_ahead < _WINDOW_SECONDS * self._sample_rate and (item := next(frames, None)) is not None:
             ahead.append(item)
+            n_ahead += self._length(item)
         after = self._deviations(ahead)
         gap = min(after) - before
         n_steps = sum(b - a >= self._min_gap for a, b in zip([before, *after[:-1]], after, strict=True))

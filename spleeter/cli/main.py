@@ -16,8 +16,9 @@ from spleeter.cli import dataset, evaluate, models, separate, train
 from spleeter.cli.help import CommandGroup, GroupedCommand, one_spelling
 from spleeter.cli.info import info
 from spleeter.errors import SpleeterError
-from spleeter.utils.logging import logger, reserve_standard_streams
+from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, reason
+from spleeter.utils.standard_streams import reserve_standard_streams
 
 __all__ = ["app", "entrypoint"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from spleeter.errors import OutputError
 from spleeter.types import Waveform
 from spleeter.utils.names import is_file_name_part, short
 from spleeter.utils.numbers import finite_number
+from spleeter.utils.spelling import did_you_mean
 
 __all__ = ["Selection", "gains_of", "names_of"]
 
@@ -135,9 +135,7 @@ def _sum(stems: Mapping[str, Waveform], gains: Mapping[str, float]) -> Waveform:
 
 def _check_known(name: str, known: Sequence[str], complaint: str) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {short(near[0])}?" if near else ""
-        raise OutputError(f"{complaint}, but this model gives {', '.join(known)}{hint}")
+        raise OutputError(f"{complaint}, but this model gives {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def _check_new(name: str, taken: Sequence[str], what: str) -> None:

@@ -19,9 +19,10 @@ from spleeter.errors import OutputError
 from spleeter.pipeline.options import Output
 from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
 from spleeter.utils.hidden_folder import HiddenFolder
-from spleeter.utils.logging import logger, reserve_standard_streams
+from spleeter.utils.logging import logger
 from spleeter.utils.names import display_name, reason
 from spleeter.utils.spool import Spool
+from spleeter.utils.standard_streams import reserve_standard_streams
 from spleeter.utils.threads import Threads
 from spleeter.utils.whole_file import commit_together
 

@@ -26,7 +26,7 @@ from spleeter.errors import AudioError
 from spleeter.pipeline.engine import Chunk, Engine
 from spleeter.pipeline.workers import BatchWorker
 from spleeter.types import Waveform
-from spleeter.utils.parallel import available_cpus
+from spleeter.utils.cpus import available_cpus
 
 __all__ = ["Pipeline", "StemBlock"]
 

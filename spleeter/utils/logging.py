@@ -1,7 +1,6 @@
 """The package's one logger: silent about details unless asked to be verbose."""
 
 import logging
-import os
 from contextlib import suppress
 
 from spleeter.errors import SpleeterError
@@ -14,7 +13,6 @@ __all__ = [
     "get_logger",
     "log_failure",
     "logger",
-    "reserve_standard_streams",
 ]
 
 
@@ -30,24 +28,13 @@ logger: logging.Logger = logging.getLogger("spleeter")
 logger.__class__ = _Logger  # it may have been made before, by a program that configures it
 
 
-def reserve_standard_streams() -> None:
-    """Open the null device in place of each standard stream that is closed.
-
-    Else the next file that is opened, such as a stem, gets its descriptor, and libraries print into that file.
-    """
-    descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= 2:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-    os.close(descriptor)
-
-
 def configure_logger(verbose: bool) -> None:
     """Show debug messages if `verbose`, warnings and notes otherwise."""
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def get_logger() -> logging.Logger:
-    """The package's logger; `logger` itself. The original 1.x's, as the following."""
+    """The package's logger. This and the following three are functions of the original 1.x."""
     return logger
 
 

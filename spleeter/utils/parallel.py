@@ -1,32 +1,21 @@
-"""How many cores there are to compute with, and one function applied to many items in a thread pool."""
+"""One function applied to many items in a thread pool."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from math import ceil
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
-__all__ = ["available_cpus", "in_parallel", "until_stopped"]
+from spleeter.utils.cpus import available_cpus
+
+__all__ = ["in_parallel", "until_stopped"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PROGRESS_SECONDS = 0.2
-"""Between calls of `progress`: a signal that it raises is heard as soon."""
-
-
-def available_cpus() -> int:
-    """The cores that this process may use, by its affinity and by the quota of its Linux container (cgroup v2)."""
-    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return min(n_cpus, ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no such container, or "max"
-        return n_cpus
+"""Between calls of `progress`, and so at most until an exception that it raises on a signal."""
 
 
 def in_parallel(

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
+from spleeter.utils.names import short
+
 __all__ = ["did_you_mean"]
 
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
@@ -22,4 +24,4 @@ def did_you_mean(
     """
     by_lower_case = {**aliases, **{candidate.lower(): candidate for candidate in known}}
     nearest = get_close_matches(str(name).lower(), by_lower_case, n=1)
-    return f"; did you mean {prefix + str(by_lower_case[nearest[0]])!r}?" if nearest else ""
+    return f"; did you mean {short(prefix + str(by_lower_case[nearest[0]]))}?" if nearest else ""

@@ -38,11 +38,11 @@ class WorkerThread:
             What the function raises; KeyboardInterrupt after `cancel`; RuntimeError if the thread has ended: by
             `close`, or because it was left behind in the process that this one was forked from.
         """
+        self._is_calling = True  # from here on, `cancel` is seen in the next line or ends the wait
         if self._is_cancelled:
             raise KeyboardInterrupt
         if not self._thread.is_alive():
             raise RuntimeError("its thread has ended; was the process forked since?")
-        self._is_calling = True
         self._calls.put(function)
         outcome = self._outcomes.get()
         if outcome is None:

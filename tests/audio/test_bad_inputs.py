@@ -8,6 +8,7 @@ import logging
 import random
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -109,6 +110,22 @@ def test_a_file_without_audio_is_refused_as_such(
     data, match = WITHOUT_AUDIO[kind]
     (tmp_path / name).write_bytes(data)
     failure(tmp_path / name, adapter, rf"cannot read .*{name}: .*{match}")
+
+
+@pytest.mark.parametrize("head", [b"RIFF\xff\xff\xff\x7fWAVE", b"OggS\0\2" + bytes(21)])
+def test_zeros_behind_a_header_are_refused_at_once(head: bytes, tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+    """As an interrupted download leaves them; taken for chunks or pages they would be millions."""
+    with (tmp_path / "a").open("wb") as file:
+        file.write(head)
+        file.truncate(1 << 27)  # a hole, which takes no room
+    began = time.monotonic()
+    failure(tmp_path / "a", adapter, "not an audio file")
+    assert time.monotonic() - began < 10
+
+
+def test_an_ogg_page_that_begins_no_stream_is_refused(tmp_path: Path, adapter: PyAVAudioAdapter) -> None:
+    (tmp_path / "a.ogg").write_bytes(b"OggS\0\0" + bytes(21) + b"\1" * 40_000)
+    failure(tmp_path / "a.ogg", adapter, "not an audio file")
 
 
 def test_missing_files_folders_and_other_objects_are_refused(tmp_path: Path, adapter: PyAVAudioAdapter) -> None:

@@ -72,6 +72,14 @@ def test_other_files_are_no_audio(content: bytes, tmp_path: Path) -> None:
         complete_length(tmp_path)
 
 
+def test_zeros_behind_a_header_of_wav_are_no_audio(tmp_path: Path) -> None:
+    with (tmp_path / "file.wav").open("wb") as file:
+        file.write(b"RIFF\xff\xff\xff\x7fWAVE")
+        file.truncate(1 << 31)
+    with pytest.raises(DecodeError, match="not a complete audio file: none of its first"):
+        complete_length(tmp_path / "file.wav")
+
+
 @pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64", "AIFF", "CAF", "W64", "AU", "FLAC", "OGG", "MP3"])
 def test_files_of_libsndfile(kind: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "file", synthetic_music(RATE), RATE, format=kind)

@@ -1,14 +1,11 @@
 """A thread pool over items: results in order, progress in this thread, errors and interruptions without delay."""
 
-import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from spleeter.utils.parallel import available_cpus, in_parallel
-from tests.utils.test_forks import holds_in_a_child
+from spleeter.utils.parallel import in_parallel
 
 
 def test_results_are_in_the_order_of_the_items() -> None:
@@ -47,21 +44,3 @@ def test_what_progress_raises_leaves_the_rest_undone() -> None:
 def test_an_error_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         in_parallel(lambda item: 1 // item, [1, 0])
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinities")
-def test_cores_are_those_of_the_affinity() -> None:
-    def law() -> bool:
-        os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
-        return available_cpus() == 1
-
-    assert holds_in_a_child(law)
-
-
-@pytest.mark.parametrize(("quota", "at_most"), [("50000 100000", 1), ("150000 100000", 2), ("max 100000", 1 << 20)])
-def test_cores_are_at_most_those_of_the_containers_quota(
-    monkeypatch: pytest.MonkeyPatch, quota: str, at_most: int
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64), raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda path: quota)
-    assert available_cpus() == min(64, at_most)
