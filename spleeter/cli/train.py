@@ -93,7 +93,9 @@ def train(
     is_first = Ranks.from_environment().is_first
     if not is_first:
         silence_messages()
-    interruption = Interruption(lambda: "excerpts that are finished are kept in the caches, and no step was made")
+    has_cache = configuration.training_cache or configuration.validation_cache
+    kept = "finished excerpts are kept in the cache" if has_cache else "no excerpts are kept without training_cache"
+    interruption = Interruption(lambda: f"no step was made; {kept}")
     with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
         outcome = run_training(
             configuration,

@@ -6,14 +6,17 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from spleeter.cli.console import console
 from spleeter.cli.main import app
+from spleeter.data import excerpts
 from spleeter.training.monitoring.history import read_history
 from tests.data.songs import SMALL, write_songs
 
@@ -125,6 +128,36 @@ def test_a_signal_saves_and_is_reported(number: signal.Signals, config: Path, tm
     result = run("train", "-p", config)
     assert result.exit_code == 0, result.output
     assert f"training on from step {max(steps)}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("cache", "kept"),
+    [("cache", "finished excerpts are kept in the cache"), (None, "no excerpts are kept without training_cache")],
+)
+def test_a_signal_before_the_first_step_says_what_is_kept(
+    cache: str | None, kept: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(config, training_cache=cache and str(tmp_path / cache), validation_cache=None)
+    in_temporary = tmp_path / "temporary"
+    in_temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(in_temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    inspect_song = excerpts.inspect_song
+
+    def inspect_and_interrupt(song: Any, *arguments: Any) -> Any:
+        if song.name == "song2":
+            deadline = time.monotonic() + 20
+            while cache and not list(tmp_path.glob("cache/*.json")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return inspect_song(song, *arguments)
+
+    monkeypatch.setattr(excerpts, "inspect_song", inspect_and_interrupt)
+    result = run("train", "-p", config)
+    assert result.exit_code == 128 + signal.SIGTERM, result.output
+    assert f"interrupted; no step was made; {kept}" in result.stderr
+    assert bool(list(tmp_path.glob("cache/*.npy"))) == (cache is not None)
+    assert not list(in_temporary.glob(".spleeter-*"))
 
 
 def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
