@@ -77,7 +77,7 @@ def verify(
     for name, state in states.items():
         echo(f"{display_name(name)}: {state}")
         if state.is_broken:
-            echo(f"  repair it with: spleeter models download --force {name}")
+            echo(f"  repair it with: spleeter models download --force {display_name(name)}")
     if not wanted:
         echo("no model has been downloaded yet")
     if not all(state.is_usable for state in states.values()):
