@@ -26,7 +26,7 @@ Examples:
   spleeter train -p my_model.json --from spleeter:2stems -d recordings
   torchrun --nproc-per-node 2 -m spleeter train -p my_model.json
 
-Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted; its steps are saved.
 """
 
 
