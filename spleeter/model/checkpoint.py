@@ -196,7 +196,12 @@ def _open_safetensors(file: Path) -> Weights:
 
     def read(name: str) -> np.ndarray:
         shape, dtype = describe(name)
-        return np.ndarray(shape, _BITS.get(dtype, dtype), data, start + header[name]["data_offsets"][0])
+        try:
+            return np.ndarray(shape, _BITS.get(dtype, dtype), data, start + header[name]["data_offsets"][0])
+        except ValueError as error:  # of no values, but too many for NumPy along another axis
+            raise CheckpointError(
+                f"{display_name(file)}: {short(name)} has the impossible shape {short(shape)}"
+            ) from error
 
     return Weights(
         display_name(file), {name: _Stored(name, partial(describe, name), partial(read, name)) for name in header}

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from spleeter.cli.console import console
 from spleeter.cli.main import app
-from spleeter.data import excerpts
+from spleeter.data import excerpts, inspection
 from spleeter.training.monitoring.history import read_history
 from tests.data.songs import SMALL, write_songs
 
@@ -142,7 +142,6 @@ def test_a_signal_before_the_first_step_says_what_is_kept(
     in_temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(in_temporary))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    inspect_song = excerpts.inspect_song
 
     def inspect_and_interrupt(song: Any, *arguments: Any) -> Any:
         if song.name == "song2":
@@ -150,7 +149,7 @@ def test_a_signal_before_the_first_step_says_what_is_kept(
             while cache and not list(tmp_path.glob("cache/*.json")) and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGTERM)
-        return inspect_song(song, *arguments)
+        return inspection.inspect_song(song, *arguments)
 
     monkeypatch.setattr(excerpts, "inspect_song", inspect_and_interrupt)
     result = run("train", "-p", config)
@@ -173,6 +172,17 @@ def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
     again = run("dataset", "make", tmp_path / "train", "-p", config, "-o", train)
     assert again.exit_code == 2
     assert "exists: choose another name, or overwrite it with --force" in again.stderr
+
+
+def test_two_lists_are_not_written_to_one_file(config: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    result = run(
+        *("dataset", "make", tmp_path / "train", "-p", config, "--validation", "1"),
+        *("-o", made, "--validation-output", tmp_path / "train" / ".." / "made.csv"),
+    )
+    assert result.exit_code == 2
+    assert "both lists would be written" in result.stderr
+    assert not made.exists()
 
 
 @pytest.mark.parametrize(
