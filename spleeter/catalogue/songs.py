@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from spleeter.audio.codec import AUDIO_EXTENSIONS
 from spleeter.errors import DecodeError
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
 
 __all__ = ["Failure", "FoundSongs", "Song", "check_song", "find_songs", "holds_audio"]
 
@@ -160,4 +160,4 @@ def _is_text(head: bytes) -> bool:
 
 
 def _failure(path: Path, error: OSError | ValueError) -> Failure:
-    return Failure(path, f"{display_name(path)}: {getattr(error, 'strerror', None) or error}")
+    return Failure(path, f"{display_name(path)}: {reason(error)}")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from typer import BadParameter
 
 from spleeter.audio.reader import cancel_readers
-from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel, unfinished_jobs
+from spleeter.catalogue.finished import unfinished_jobs
+from spleeter.catalogue.jobs import Job, plan_jobs, run_jobs, songs_in_parallel
 from spleeter.catalogue.songs import Failure, FoundSongs, Song, check_song
 from spleeter.cli.console import print_on_terminal, usage_errors
 from spleeter.cli.interruption import Interruption
@@ -89,7 +90,7 @@ class Batch:
                 outputs = [*names, *(["a plot"] if self.output.plot else [])]
                 given = f"{', '.join(outputs)} of {_count(len(songs), 'song')}"
                 raise BadParameter(
-                    f"- takes one output of one song, not {given}; choose with --stems", param_hint="-o"
+                    f"- takes one output of one song, not {given}; choose with --stems", param_hint="--output"
                 )
             open_stdout()  # raises if it is a terminal
             return [Job(song.path, {name: Path("-") for name in names}) for song in songs]

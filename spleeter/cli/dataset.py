@@ -94,6 +94,8 @@ def make(
             find_tracks(folder, subset, configuration.instrument_list, "train"), configuration
         )
         held_out = _held_out(songs, validation or [])
+        if held_out and output.resolve() == validation_output.resolve():
+            raise BadParameter(f"both lists would be written to {display_name(output)}: give each its own name")
         for path in [output, *([validation_output] if held_out else [])]:
             if path.exists() and not force:
                 raise BadParameter(f"{display_name(path)} exists: choose another name, or overwrite it with --force")

@@ -104,9 +104,10 @@ def evaluate(
     """Separate tracks with known stems, and score the estimates.
 
     Scores are BSS Eval v4's, and SDR and SI-SDR of whole tracks; they are written for each track (museval's JSON),
-    and together as a CSV file, Markdown tables and a box plot. Tracks that have scores in the output folder are
-    skipped, so an interrupted run resumes. Run again with other options into the same folder, such as --exact and
-    --exact --mwf, to compare them in the same tables.
+    and together as a CSV file, Markdown tables and a box plot. Tracks whose scores in the output folder were made
+    with the same weights and from the same files are skipped, so an interrupted run resumes. Run again with other
+    options into the same folder, such as --exact and --exact --mwf, to compare them in the same tables.
+    \f
 
     Returns:
         Stem -> metric -> the scores of the tracks, as the original's function of this name.

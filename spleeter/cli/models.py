@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Argument, Exit, Option, Typer, echo
 
 from spleeter.cli.console import configure_messages
-from spleeter.cli.help import GroupedCommand
+from spleeter.cli.help import INPUT, OUTPUT, GroupedCommand
 from spleeter.cli.options import ModelCodeOption, VerboseOption
 from spleeter.cli.progress_bars import download_bar
 from spleeter.utils.names import display_name
@@ -77,7 +77,7 @@ def verify(
     for name, state in states.items():
         echo(f"{display_name(name)}: {state}")
         if state.is_broken:
-            echo(f"  repair it with: spleeter models download --force {name}")
+            echo(f"  repair it with: spleeter models download --force {display_name(name)}")
     if not wanted:
         echo("no model has been downloaded yet")
     if not all(state.is_usable for state in states.values()):
@@ -95,9 +95,14 @@ def path(
 
 @app.command(cls=GroupedCommand, no_args_is_help=True)
 def convert(
-    model: Annotated[str, Argument(metavar="MODEL", help=f"{_NAME} Or a model's folder.")],
+    model: Annotated[str, Argument(metavar="MODEL", help=f"{_NAME} Or a model's folder.", rich_help_panel=INPUT)],
     output: Annotated[
-        Path, Argument(metavar="FOLDER", help="Folder to write, with model.safetensors and configuration.json.")
+        Path,
+        Argument(
+            metavar="FOLDER",
+            help="Folder to write, with model.safetensors and configuration.json.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
     params_filename: Annotated[
         str | None,
@@ -106,7 +111,8 @@ def convert(
             "-p",
             metavar="CONFIG",
             help="The model's JSON configuration.",
-            show_default="spleeter:NAME",
+            show_default="spleeter:NAME, or that in the model's folder",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     model_code: ModelCodeOption = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from typer import Argument, BadParameter, Exit, Option
 
@@ -45,12 +45,16 @@ Exit code 0: every song was separated. 1: at least one failed. 2: wrong usage, n
 _FEW_KINDS = 5
 """Kinds of files without audio that are listed; the others are summed."""
 
-_Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
+if TYPE_CHECKING:  # what a caller in Python may give
+    _Songs: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    _Time: TypeAlias = str | float
+else:  # what the command line gives; Typer takes no unions
+    _Songs, _Time = list[str], str
 
 
 def separate(
     files: Annotated[
-        list[str] | None,
+        _Songs | None,
         Argument(
             metavar="SONG",
             help="Songs, and folders of songs; - reads a song from standard input.",
@@ -58,7 +62,7 @@ def separate(
         ),
     ] = None,
     offset: Annotated[
-        str,
+        _Time,
         Option(
             "--offset",
             "-s",
@@ -68,7 +72,7 @@ def separate(
         ),
     ] = "0",
     duration: Annotated[
-        str | None,
+        _Time | None,
         Option(
             "--duration",
             "-d",
@@ -172,7 +176,8 @@ def separate(
         ),
     ] = FILENAME_FORMAT,
     skip_existing: Annotated[
-        bool, Option("--skip-existing", help="Skip songs whose outputs all exist.", rich_help_panel=OUTPUT)
+        bool,
+        Option("--skip-existing", help="Skip songs whose outputs are all there, complete.", rich_help_panel=OUTPUT),
     ] = False,
     title_stem: Annotated[
         bool,
@@ -255,7 +260,7 @@ def separate(
         ),
     ] = DEFAULT_ADAPTER,
     deprecated_files: Annotated[
-        list[str] | None,
+        _Songs | None,
         Option("--inputs", "-i", metavar="SONG", help="A song, as without -i.", rich_help_panel=ORIGINAL),
     ] = None,
     stft_backend: Annotated[
@@ -338,8 +343,8 @@ def _left_out(kinds: Mapping[str, int]) -> str:
     return f"{n_files} file{'s' * (n_files != 1)} without audio left out: {', '.join(parts)}"
 
 
-def _texts(values: _Texts) -> list[str]:
-    """One path or several, as a caller in Python may give them, as text."""
+def _texts(values: _Songs | None) -> list[str]:
+    """One path or several, as text."""
     if values is None:
         return []
     return [os.fspath(value) for value in ([values] if isinstance(values, str | os.PathLike) else values)]

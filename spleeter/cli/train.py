@@ -26,7 +26,7 @@ Examples:
   spleeter train -p my_model.json --from spleeter:2stems -d recordings
   torchrun --nproc-per-node 2 -m spleeter train -p my_model.json
 
-Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted, and saved.
+Exit code 0: trained. 1: failed. 2: wrong usage, nothing was done. 130: interrupted; its steps are saved.
 """
 
 
@@ -93,7 +93,9 @@ def train(
     is_first = Ranks.from_environment().is_first
     if not is_first:
         silence_messages()
-    interruption = Interruption(lambda: "excerpts that are finished are kept in the caches, and no step was made")
+    has_cache = configuration.training_cache or configuration.validation_cache
+    kept = "finished excerpts are kept in the cache" if has_cache else "no excerpts are kept without training_cache"
+    interruption = Interruption(lambda: f"no step was made; {kept}")
     with interruption, TrainingProgress(interruption, is_shown=is_first) as progress:
         outcome = run_training(
             configuration,

@@ -44,6 +44,9 @@ _MAX_VALUES = 2**28
 """Values that a separation may hold at once, and those of an excerpt: 1 GiB as float32. The largest of the released
 models has two fifths of it."""
 
+_FILTERED_FRAMES = 64
+"""Frames of a block of the Wiener filter; of more than two channels it holds the covariances of each frame."""
+
 _MAX_BATCH = 2**32
 """Magnitudes in a batch of a training, 16 GiB as float32."""
 
@@ -306,9 +309,10 @@ class Configuration(StrictModel):
             return F  # one of them is wrong, which is reported
         n_instruments, n_channels, T = len(keys["instrument_list"]), keys["n_channels"], keys["T"]
         n_spectra = 2 * n_channels * T * (keys["frame_length"] // 2 + 1) * (n_instruments + 1)  # 2: they are complex
+        n_covariances = 2 * n_instruments * n_channels**2 * F * _FILTERED_FRAMES if n_channels > 2 else 0
         rules = keys["model"].rules
         n_weights, n_activations = (0, 0) if rules is None else rules.n_values(keys["model"].params, n_channels, T, F)
-        n_values = n_spectra + n_instruments * n_weights + n_activations
+        n_values = n_spectra + n_covariances + n_instruments * n_weights + n_activations
         if n_values > _MAX_VALUES:
             raise ValueError(
                 f"must be lower, or T = {T}, frame_length = {keys['frame_length']}, n_channels = {n_channels}, the "

@@ -115,7 +115,7 @@ def open_dataset(
         problems += shared_songs(*inspected)
         if (n_errors := log_problems(problems)) and not skip_bad:
             number = "1 problem" if n_errors == 1 else f"{n_errors} problems"
-            raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip_bad)")
+            raise DatasetError(f"{number}, listed above: fix them, or leave those songs out (--skip-bad)")
         if n_errors:
             n_songs = len({problem.place for problem in problems if problem.severity is Severity.ERROR})
             logger.warning(

@@ -170,7 +170,7 @@ class ExcerptCache:
                     results = in_parallel(lambda pair: self._load_or_cut(*pair, stopped), keyed, progress, stopped)
             except OSError as error:
                 raise DatasetError(
-                    f"cannot keep excerpts in {display_name(self._folder)}: {error.strerror or error}"
+                    f"cannot keep excerpts in {display_name(self._folder)}: {reason(error)}"
                 ) from error
             yield [made for made, _ in results if made], [problem for _, found in results for problem in found]
 

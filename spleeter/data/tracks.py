@@ -16,7 +16,7 @@ from spleeter.audio.pyav import PyAVAudioAdapter
 from spleeter.errors import DatasetError
 from spleeter.types import Waveform
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name, is_file_name_part
+from spleeter.utils.names import display_name, is_file_name_part, reason
 
 __all__ = [
     "ACCOMPANIMENT",
@@ -139,7 +139,7 @@ def find_tracks(
             folder, tracks = root, list(_tracks_in(root, name, markers))
         subsets = [] if tracks else _subsets(root, markers)
     except OSError as error:
-        raise DatasetError(f"cannot list {display_name(error.filename)}: {error.strerror}") from error
+        raise DatasetError(f"cannot list {display_name(error.filename)}: {reason(error)}") from error
     if subsets:
         found = ", ".join(map(display_name, subsets))
         raise DatasetError(

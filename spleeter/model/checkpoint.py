@@ -132,14 +132,15 @@ def open_weights(model_dir: Path, configuration: Configuration) -> Weights:
     try:
         is_own = file.is_file()
     except OSError as error:
-        raise CheckpointError(f"cannot read the model folder {model_dir}: {error.strerror}") from error
+        raise CheckpointError(f"cannot read the model folder {display_name(model_dir)}: {reason(error)}") from error
     if is_own:
         _check_configuration(model_dir, configuration)
         return _open_safetensors(file)
     if (prefix := find_bundle(model_dir)) is not None:
         return _open_tensorflow(TensorFlowBundle(prefix), configuration)
     raise CheckpointError(
-        f"no weights in {model_dir}, neither {WEIGHTS_FILE} nor a TensorFlow checkpoint: get the model again"
+        f"no weights in {display_name(model_dir)}, neither {WEIGHTS_FILE} nor a TensorFlow checkpoint: "
+        "get the model again"
     )
 
 
@@ -148,13 +149,15 @@ def _check_configuration(model_dir: Path, configuration: Configuration) -> None:
     try:
         stored = Configuration.load(model_dir)
     except ConfigurationError as error:
-        raise CheckpointError(f"the weights in {model_dir} have no usable configuration: {error}") from error
+        raise CheckpointError(
+            f"the weights in {display_name(model_dir)} have no usable configuration: {error}"
+        ) from error
     expected = _identity(configuration)
     for key, value in _identity(stored).items():
         if value != expected[key]:
             raise CheckpointError(
-                f"the weights in {model_dir} were made with {key} = {short(value)}, but {short(expected[key])} is "
-                f"asked for: use the {MODEL_FOLDER_FILE} in that folder"
+                f"the weights in {display_name(model_dir)} were made with {key} = {short(value)}, but "
+                f"{short(expected[key])} is asked for: use the {MODEL_FOLDER_FILE} in that folder"
             )
 
 
@@ -179,25 +182,34 @@ def _open_safetensors(file: Path) -> Weights:
             data = mmap(stream.fileno(), 0, access=ACCESS_COPY)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{file} is damaged or cannot be read ({reason(error)}): get the model again"
+            f"{display_name(file)} is damaged or cannot be read ({reason(error)}): get the model again"
         ) from error
 
     def describe(name: str) -> tuple[tuple[int, ...], str]:
         entry = header[name]
         dtype = _DTYPES.get(entry["dtype"])
         if dtype is None:
-            raise CheckpointError(f"{file}: {name} is of the unsupported type {entry['dtype']}: save it as float32")
+            raise CheckpointError(
+                f"{display_name(file)}: {short(name)} is of the unsupported type {entry['dtype']}: save it as float32"
+            )
         return tuple(entry["shape"]), dtype
 
     def read(name: str) -> np.ndarray:
         shape, dtype = describe(name)
-        return np.ndarray(shape, _BITS.get(dtype, dtype), data, start + header[name]["data_offsets"][0])
+        try:
+            return np.ndarray(shape, _BITS.get(dtype, dtype), data, start + header[name]["data_offsets"][0])
+        except ValueError as error:  # of no values, but too many for NumPy along another axis
+            raise CheckpointError(
+                f"{display_name(file)}: {short(name)} has the impossible shape {short(shape)}"
+            ) from error
 
-    return Weights(str(file), {name: _Stored(name, partial(describe, name), partial(read, name)) for name in header})
+    return Weights(
+        display_name(file), {name: _Stored(name, partial(describe, name), partial(read, name)) for name in header}
+    )
 
 
 def _open_tensorflow(bundle: TensorFlowBundle, configuration: Configuration) -> Weights:
-    place = f"the TensorFlow checkpoint {bundle.prefix}"
+    place = f"the TensorFlow checkpoint {display_name(bundle.prefix)}"
     by_parameter = sources(configuration.model.short_type, len(configuration.instrument_list))
     if by_parameter is None:
         raise CheckpointError(
@@ -274,4 +286,4 @@ def write_weights(
     try:
         write_whole(file, lambda path: save_file(weights, path, notes or {}), CheckpointError)
     except SafetensorError as error:
-        raise CheckpointError(f"cannot write {file}: {error}") from error
+        raise CheckpointError(f"cannot write {display_name(file)}: {error}") from error

@@ -20,7 +20,7 @@ from spleeter.model.tensorflow.bundle import find_bundle
 from spleeter.training import state
 from spleeter.training.state import TRAINING_FOLDER
 from spleeter.types import PathLike
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason
 
 __all__ = ["check_folder", "lock_folder", "pretrained_network", "random_network"]
 
@@ -62,7 +62,7 @@ def lock_folder(model_dir: Path) -> Iterator[None]:
         name = display_name(model_dir)
         raise TrainingError(f"another training is using {name}: wait for it, or stop it") from error
     except OSError as error:
-        raise TrainingError(f"cannot train in {display_name(model_dir)}: {error.strerror or error}") from error
+        raise TrainingError(f"cannot train in {display_name(model_dir)}: {reason(error)}") from error
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from spleeter.configuration import Configuration
 from spleeter.errors import CheckpointError, TrainingError
 from spleeter.training.step import Trainer
 from spleeter.utils.logging import logger
-from spleeter.utils.names import display_name
+from spleeter.utils.names import display_name, reason, short
 
 __all__ = ["STATE_FILE", "TRAINING_FOLDER", "Record", "exists", "read_record", "resume", "save"]
 
@@ -31,6 +31,9 @@ TRAINING_FOLDER = "training"
 """In the model's folder: what only training needs."""
 
 STATE_FILE = "state.safetensors"
+
+_MOMENTS = frozenset({"step", "exp_avg", "exp_avg_sq", "square_avg", "acc_delta"})
+"""What the optimizers keep of each parameter, by torch's names: a number, or a tensor of the parameter's shape."""
 
 _FIXED_KEYS = (
     "instrument_list", "model", "sample_rate", "n_channels", "frame_length", "frame_step", "T", "F", "optimizer",
@@ -104,8 +107,10 @@ def resume(model_dir: Path, trainer: Trainer, configuration: Configuration) -> R
         notes = stored.metadata() or {}
         record = Record(**json.loads(notes["record"]))
         before, scaler = json.loads(notes["configuration"]), json.loads(notes["scaler"])
-        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    _check_configuration(model_dir, before, configuration)
+        _check_configuration(model_dir, before, configuration)
+        shapes = {key: tuple(stored.get_slice(key).get_shape()) for key in stored.keys()}  # noqa: SIM118
+        _check_shapes(shapes, trainer)
+        tensors = {key: stored.get_tensor(key) for key in shapes}
     _restore(trainer, tensors)
     if scaler:  # empty if it was saved in a precision without loss scaling
         trainer.scaler.load_state_dict(scaler)
@@ -120,9 +125,9 @@ def _open(model_dir: Path) -> Iterator[Any]:
     try:
         with safe_open(file, framework="pt") as stored:
             yield stored
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"{display_name(file)} is damaged or cannot be read ({error}): "
+            f"{display_name(file)} is damaged or cannot be read ({reason(error)}): "
             f"remove the folder {display_name(model_dir)} to start anew"
         ) from error
 
@@ -137,6 +142,26 @@ def _tensors(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
     for index, moments in trainer.optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             yield f"optimizer.{index}.{name}", torch.as_tensor(value)
+
+
+def _check_shapes(shapes: Mapping[str, tuple[int, ...]], trainer: Trainer) -> None:
+    """Compare the shapes of a state's tensors with the trainer's, before they are read: they may be of any size.
+
+    Raises:
+        ValueError: if they are not those of this network and its optimizer.
+    """
+    weights = {f"network.{name}": tuple(tensor.shape) for name, tensor in trainer.network.state_dict().items()}
+    parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
+    if missing := weights.keys() - shapes.keys():
+        raise ValueError(f"it lacks {short(min(missing))}")
+    for key, shape in shapes.items():
+        allowed = {weights[key]} if key in weights else set()
+        kind, _, rest = key.partition(".")
+        index, _, name = rest.partition(".")
+        if kind == "optimizer" and name in _MOMENTS and index.isdecimal() and int(index) < len(parameters):
+            allowed = {(), tuple(parameters[int(index)].shape)}
+        if shape not in allowed:
+            raise ValueError(f"{short(key)} of shape {short(shape)} is none of the network's or the optimizer's")
 
 
 def _restore(trainer: Trainer, tensors: Mapping[str, Tensor]) -> None:

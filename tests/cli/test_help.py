@@ -41,7 +41,17 @@ def test_help_is_plain_text_of_80_columns(texts: dict[tuple[str, ...], str]) -> 
     for command, text in texts.items():
         assert max(map(len, text.splitlines())) <= 80, command
         assert text.isascii(), command
-        for internal in ("list[", "pathlib", "<Path>", "spleeter.audio", "default:", "x>=", "......"):
+        for internal in (
+            "list[",
+            "pathlib",
+            "<Path>",
+            "spleeter.audio",
+            "default:",
+            "x>=",
+            "......",
+            "Returns:",
+            "Args:",
+        ):
             assert internal not in text, (command, internal)
 
 

@@ -6,14 +6,17 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from spleeter.cli.console import console
 from spleeter.cli.main import app
+from spleeter.data import excerpts, inspection
 from spleeter.training.monitoring.history import read_history
 from tests.data.songs import SMALL, write_songs
 
@@ -127,6 +130,35 @@ def test_a_signal_saves_and_is_reported(number: signal.Signals, config: Path, tm
     assert f"training on from step {max(steps)}" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("cache", "kept"),
+    [("cache", "finished excerpts are kept in the cache"), (None, "no excerpts are kept without training_cache")],
+)
+def test_a_signal_before_the_first_step_says_what_is_kept(
+    cache: str | None, kept: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(config, training_cache=cache and str(tmp_path / cache), validation_cache=None)
+    in_temporary = tmp_path / "temporary"
+    in_temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(in_temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    def inspect_and_interrupt(song: Any, *arguments: Any) -> Any:
+        if song.name == "song2":
+            deadline = time.monotonic() + 20
+            while cache and not list(tmp_path.glob("cache/*.json")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return inspection.inspect_song(song, *arguments)
+
+    monkeypatch.setattr(excerpts, "inspect_song", inspect_and_interrupt)
+    result = run("train", "-p", config)
+    assert result.exit_code == 128 + signal.SIGTERM, result.output
+    assert f"interrupted; no step was made; {kept}" in result.stderr
+    assert bool(list(tmp_path.glob("cache/*.npy"))) == (cache is not None)
+    assert not list(in_temporary.glob(".spleeter-*"))
+
+
 def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
     train, validation = tmp_path / "made.csv", tmp_path / "validation.csv"
     result = run(
@@ -140,6 +172,17 @@ def test_lists_are_made_of_tracks(config: Path, tmp_path: Path) -> None:
     again = run("dataset", "make", tmp_path / "train", "-p", config, "-o", train)
     assert again.exit_code == 2
     assert "exists: choose another name, or overwrite it with --force" in again.stderr
+
+
+def test_two_lists_are_not_written_to_one_file(config: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    result = run(
+        *("dataset", "make", tmp_path / "train", "-p", config, "--validation", "1"),
+        *("-o", made, "--validation-output", tmp_path / "train" / ".." / "made.csv"),
+    )
+    assert result.exit_code == 2
+    assert "both lists would be written" in result.stderr
+    assert not made.exists()
 
 
 @pytest.mark.parametrize(

@@ -314,6 +314,7 @@ HUGE: list[dict[str, Any]] = [
     {"model": {"type": "blstm.blstm", "params": {"lstm_units": 10**6}}},
     {"model": {"type": "blstm.blstm"}, "n_channels": 64},
     {"model": {"type": "mine.network"}, "n_channels": 64},
+    {"model": {"type": "mine.network"}, "n_channels": 64, "T": 8, "chunk_duration": 1},
     {"instrument_list": [f"i{number}" for number in range(100)]},
 ]
 

@@ -165,6 +165,14 @@ def test_huge_weights_are_refused_by_their_shape_before_they_are_read(
     assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000, "kilobytes"
 
 
+def test_an_array_of_no_values_that_numpy_cannot_have_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path, {}, Configuration.load(SMALL / "config.json"))
+    header = json.dumps({"a": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / WEIGHTS_FILE).write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="'a' has the impossible shape"):
+        opened(SMALL, tmp_path).read("a")
+
+
 def test_a_header_beyond_its_bound_is_not_read(tmp_path: Path) -> None:
     save_model(tmp_path, {}, Configuration.load(SMALL / "config.json"))
     for size in (2**24 + 1, 2**63, 2**64 - 1):

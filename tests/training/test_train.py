@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from spleeter.configuration import Configuration
-from spleeter.errors import DatasetError, TrainingError
+from spleeter.errors import CheckpointError, DatasetError, TrainingError
 from spleeter.separator import Separator
 from spleeter.training.monitoring.history import read_history
 from spleeter.training.monitoring.progress import StepReport, Watcher
@@ -220,6 +222,29 @@ def test_a_training_is_not_resumed_with_another_optimizer(settings: Configuratio
     train(settings, device="cpu")
     with pytest.raises(TrainingError, match=r"has optimizer = Adam, but SGD is asked for"):
         train(changed(settings, optimizer="SGD"), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"network.networks.0.head.weight": np.zeros((1, 2), np.float32)},
+        {"optimizer.0.exp_avg": np.zeros(7, np.float32)},
+        {"optimizer.999999.exp_avg": np.zeros((), np.float32)},
+        {"optimizer.0.other": np.zeros((), np.float32)},
+        {"more": np.zeros(7, np.float32)},
+    ],
+)
+def test_tensors_of_a_state_that_do_not_fit_are_not_read(
+    foreign: dict[str, np.ndarray], settings: Configuration
+) -> None:
+    file = train(settings, device="cpu").model_dir / "training" / "state.safetensors"
+    with safe_open(file, framework="np") as stored:
+        notes, tensors = stored.metadata(), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    save_file({**tensors, **foreign}, file, notes)
+    (name,) = foreign
+    with pytest.raises(CheckpointError, match=f"damaged or cannot be read .*{name}") as caught:
+        train(changed(settings, train_max_steps=8), device="cpu")
+    assert "\n" not in str(caught.value)
 
 
 def test_training_without_caches_and_validation(settings: Configuration) -> None:

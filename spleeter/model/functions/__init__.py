@@ -153,7 +153,7 @@ def _trusted(code: str, name: str, model_type: str) -> Builder:
     builder = getattr(module, name, None)
     if builder is None:
         raise ModelError(f"no model type {model_type!r}: the module {code} has no {name!r}")
-    home = builder.__module__ if isroutine(builder) or isclass(builder) else None
+    home = getattr(builder, "__module__", None) if isroutine(builder) or isclass(builder) else None
     if home and home.partition(".")[0] != module.__name__.partition(".")[0]:
         raise ModelError(f"no model type {model_type!r}: the module {code} has {name!r} from {home} only: trust that")
     return _checked(builder, f"{code}, {name}", model_type)

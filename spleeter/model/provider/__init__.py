@@ -19,6 +19,7 @@ from typing import ClassVar
 from spleeter.errors import DownloadError, ModelError, UnknownModelError
 from spleeter.model.provider.download import DownloadProgress
 from spleeter.model.provider.folder import PROBE, flaw
+from spleeter.utils.names import display_name, short
 
 __all__ = ["DownloadProgress", "ModelProvider", "get_default_model_provider"]
 
@@ -78,7 +79,7 @@ class ModelProvider(ABC):
             return path
         if path.anchor or ".." in path.parts or not path.parts:
             raise ModelError(
-                f"model directory {str(model_directory)!r} leaves the folder of the models: "
+                f"model directory {short(str(model_directory))} leaves the folder of the models: "
                 "give a name such as 2stems, or an absolute path"
             )
         local = Path(self.DEFAULT_MODEL_PATH) / path
@@ -116,14 +117,16 @@ class ModelProvider(ABC):
         try:
             self.require(folder.name)
         except UnknownModelError as error:
-            raise ModelError(f"no model in {folder}: {flaw(folder)}; {error}") from error
+            raise ModelError(f"no model in {display_name(folder)}: {flaw(folder)}; {error}") from error
         refuse_foreign_files(folder)
         with locked(folder):
             if not flaw(folder):
                 return
             self.download(folder.name, str(folder))
             if reason := flaw(folder):
-                raise DownloadError(f"the download of {folder.name} left no whole model in {folder}: {reason}")
+                raise DownloadError(
+                    f"the download of {folder.name} left no whole model in {display_name(folder)}: {reason}"
+                )
             self.writeProbe(str(folder))
 
 

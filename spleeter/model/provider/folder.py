@@ -64,7 +64,7 @@ def _checkpoint_flaw(folder: Path) -> str | None:
         if prefix is None:
             return f"it holds neither {WEIGHTS_FILE} nor a checkpoint"
         bundle = TensorFlowBundle(prefix)
-        return bundle.missing_data() if bundle.names else f"{prefix.name}.index names no weights"
+        return bundle.missing_data() if bundle.names else f"{display_name(prefix.name)}.index names no weights"
     except CheckpointError as error:
         return str(error)
 

@@ -14,6 +14,7 @@ from spleeter.errors import DownloadError, ModelError, SpleeterError
 from spleeter.model.provider.folder import flaw
 from spleeter.model.provider.manifest import Manifest
 from spleeter.utils.logging import logger
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.sync import sync_folder, sync_tree
 
 __all__ = ["clear_partial", "locked", "private_folder", "refuse_foreign_files", "staged"]
@@ -51,7 +52,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise DownloadError(
-            f"cannot put a model into {folder}: {error.strerror or error}; "
+            f"cannot put a model into {display_name(folder)}: {reason(error)}; "
             "set MODEL_PATH to a folder that may be written to and has room"
         ) from error
 
@@ -72,8 +73,8 @@ def staged(folder: Path) -> Iterator[Path]:
     staging.mkdir()
     try:
         yield staging
-        if reason := flaw(staging):
-            raise DownloadError(f"the download of {folder.name} holds no usable model: {reason}")
+        if found := flaw(staging):
+            raise DownloadError(f"the download of {folder.name} holds no usable model: {found}")
         _publish(staging, folder)
     finally:
         rmtree(staging, ignore_errors=True)
@@ -117,10 +118,10 @@ def refuse_foreign_files(folder: Path) -> None:
         return
     names = {file.name for file in folder.iterdir()} if folder.is_dir() else {folder.name}
     if others := sorted(name for name in names - _recorded(folder) if not _OF_A_RELEASE.fullmatch(name)):
-        reason = flaw(folder)
-        subject = f"no model in {folder}: {reason}; it" if reason else f"{folder}"
+        place, found = display_name(folder), flaw(folder)
+        subject = f"no model in {place}: {found}; it" if found else place
         raise ModelError(
-            f"{subject} is not replaced by a download because it holds other files ({others[0]}): "
+            f"{subject} is not replaced by a download because it holds other files ({display_name(others[0])}): "
             "move them away, or use another folder"
         )
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from spleeter.errors import CheckpointError, ModelError
 from spleeter.model.provider.extract import MAX_BYTES
 from spleeter.model.provider.folder import MANIFEST, weights_files
-from spleeter.utils.names import reason
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.plain_file import open_plain, read_plain
 
 __all__ = ["FileRecord", "Manifest", "Verification", "file_records", "file_sha256", "verify"]
@@ -62,9 +62,9 @@ class Manifest(BaseModel):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise ModelError(f"{folder / MANIFEST} is damaged") from error
+            raise ModelError(f"{display_name(folder / MANIFEST)} is damaged") from error
         except OSError as error:
-            raise ModelError(f"{folder / MANIFEST} cannot be read: {reason(error)}") from error
+            raise ModelError(f"{display_name(folder / MANIFEST)} cannot be read: {reason(error)}") from error
 
     def write(self, folder: Path) -> None:
         """Write it into `folder`, and note that it was written here."""
@@ -133,7 +133,7 @@ def verify(folder: Path, files: Mapping[str, str], archives: Collection[str] = (
     if manifest is not None and archives and manifest.archive_sha256 not in archives:
         differences.append(f"{MANIFEST} is that of another archive than the released one")
     if expected:
-        differences += [f"{name} is no file of the release" for name in loaded if name not in expected]
+        differences += [f"{display_name(name)} is no file of the release" for name in loaded if name not in expected]
     doubt = None
     if manifest is None and not expected:
         doubt = "no checksums are known for its files"
@@ -147,11 +147,11 @@ def verify(folder: Path, files: Mapping[str, str], archives: Collection[str] = (
 def _difference(folder: Path, name: str, sha256: str) -> str | None:
     file = folder / name
     if not file.exists():
-        return f"{name} is missing"
+        return f"{display_name(name)} is missing"
     try:
         if file.stat().st_size > MAX_BYTES:
-            return f"{name} has more than {MAX_BYTES} bytes, which no model has"
+            return f"{display_name(name)} has more than {MAX_BYTES} bytes, which no model has"
         is_same = file_sha256(file) == sha256
     except OSError as error:
-        return f"{name} cannot be read: {reason(error)}"
-    return None if is_same else f"{name} is not what was released (sha256 differs)"
+        return f"{display_name(name)} cannot be read: {reason(error)}"
+    return None if is_same else f"{display_name(name)} is not what was released (sha256 differs)"

@@ -18,7 +18,7 @@ import numpy as np
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.table import masked_crc, read_table
 from spleeter.model.tensorflow.wire import WireError, read_fields
-from spleeter.utils.names import short
+from spleeter.utils.names import display_name, reason, short
 from spleeter.utils.plain_file import open_plain, read_plain
 
 __all__ = ["TensorFlowBundle", "find_bundle"]
@@ -31,9 +31,8 @@ _DTYPES: dict[int, type[np.generic]] = {1: np.float32, 2: np.float64, 3: np.int3
 """The dtypes in training checkpoints, by their number in types.proto."""
 
 _MAX_AXES = 32
-_MAX_STATE = (
-    2**20
-)  # bytes of the state file; one that TensorFlow writes has a hundred for each checkpoint that it kept
+_MAX_STATE = 2**20  # bytes of the state file; TensorFlow writes a hundred for each checkpoint that it kept
+_MAX_VARIABLE = 2**30  # bytes; the largest of the released models has 13 million
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,9 @@ class TensorFlowBundle:
             self._n_shards = _n_shards(table.pop(b"", None))
             self._entries = {key.decode(): _entry(value) for key, value in table.items()}
         except (WireError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{index} is not the index of a TensorFlow checkpoint: {error}") from error
+            raise CheckpointError(
+                f"{display_name(index)} is not the index of a TensorFlow checkpoint: {error}"
+            ) from error
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,16 +113,16 @@ class TensorFlowBundle:
                 (entry.offset + entry.size for entry in self._entries.values() if entry.shard == shard), default=0
             )
             if not path.is_file():
-                return f"{path.name} is no plain file" if path.exists() else f"{path.name} is missing"
+                return f"{display_name(path.name)} is {'no plain file' if path.exists() else 'missing'}"
             if path.stat().st_size < end:
-                return f"{path.name} has {path.stat().st_size} of {end} bytes"
+                return f"{display_name(path.name)} has {path.stat().st_size} of {end} bytes"
         return None
 
     def _shard_path(self, shard: int) -> Path:
         return _with_suffix(self.prefix, f".data-{shard:05}-of-{self._n_shards:05}")
 
     def _place(self, name: str) -> str:
-        return f"variable {short(name)} of the checkpoint {self.prefix}"
+        return f"variable {short(name)} of the checkpoint {display_name(self.prefix)}"
 
     def _checked_dtype(self, name: str, entry: _Entry) -> np.dtype[np.generic]:
         if entry.dtype not in _DTYPES:
@@ -142,14 +143,23 @@ class TensorFlowBundle:
         try:
             with open_plain(shard) as file:
                 if file.seek(0, 2) < entry.offset + entry.size:
-                    raise CheckpointError(f"{self._place(name)} is cut off in {shard.name}: get the model again")
+                    raise CheckpointError(
+                        f"{self._place(name)} is cut off in {display_name(shard.name)}: get the model again"
+                    )
+                if entry.size > _MAX_VARIABLE:
+                    raise CheckpointError(
+                        f"{self._place(name)} has {entry.size} bytes, and at most {_MAX_VARIABLE} are read"
+                    )
                 file.seek(entry.offset)
                 data = file.read(entry.size)
         except OSError as error:
-            raise CheckpointError(f"cannot read the checkpoint data {shard}: {error.strerror}") from error
+            raise CheckpointError(
+                f"cannot read the checkpoint data {display_name(shard)}: {reason(error)}"
+            ) from error
         if masked_crc(data) != entry.crc:
             raise CheckpointError(
-                f"{self._place(name)} is damaged in {shard.name}, its checksum is wrong: get the model again"
+                f"{self._place(name)} is damaged in {display_name(shard.name)}, its checksum is wrong: "
+                "get the model again"
             )
         return data
 
@@ -175,22 +185,27 @@ def find_bundle(folder: Path) -> Path | None:
         indices = [path for path in folder.glob("*.index") if not path.name.startswith(".") and path.is_file()]
         newest = max(indices, key=lambda path: path.stat().st_mtime, default=None)
     except OSError as error:
-        place = error.filename or folder
-        raise CheckpointError(f"cannot read the model folder, {place}: {error.strerror}") from error
+        place = display_name(error.filename or folder)
+        raise CheckpointError(f"cannot read the model folder, {place}: {reason(error)}") from error
     return newest and newest.with_suffix("")
 
 
 def _stated_prefix(state: Path) -> Path:
     match = _STATED_PREFIX.search(read_plain(state, _MAX_STATE).decode("latin-1"))
     if match is None:
-        raise CheckpointError(f"{state} names no checkpoint: correct it, or delete it to take the newest one")
+        raise CheckpointError(
+            f"{display_name(state)} names no checkpoint: correct it, or delete it to take the newest one"
+        )
     stated = Path(_unescaped(match[1]))
     if ".." in stated.parts:
-        raise CheckpointError(f"{state} names a checkpoint outside of its folder: correct it, or delete it")
+        raise CheckpointError(
+            f"{display_name(state)} names a checkpoint outside of its folder: correct it, or delete it"
+        )
     prefix = state.parent / (stated.name if stated.is_absolute() else stated)
     if not _with_suffix(prefix, ".index").is_file():
+        name = display_name(prefix.name)
         raise CheckpointError(
-            f"{state} names the checkpoint {prefix.name!r}, but there is no {prefix.name}.index: "
+            f"{display_name(state)} names the checkpoint {name}, but there is no {name}.index: "
             "put it there, or delete the file to take the newest one"
         )
     return prefix

@@ -17,6 +17,7 @@ import google_crc32c
 
 from spleeter.errors import CheckpointError
 from spleeter.model.tensorflow.wire import WireError, read_varint
+from spleeter.utils.names import display_name, reason
 from spleeter.utils.plain_file import read_plain
 
 __all__ = ["masked_crc", "read_table"]
@@ -49,10 +50,11 @@ def read_table(path: Path) -> dict[bytes, bytes]:
     try:
         return dict(_entries_of_table(read_plain(path, _MAX_SIZE)))
     except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint index {path}: {error.strerror}") from error
+        raise CheckpointError(f"cannot read the checkpoint index {display_name(path)}: {reason(error)}") from error
     except WireError as error:
         raise CheckpointError(
-            f"the checkpoint index {path} is damaged or of an unsupported kind ({error}): get the model again"
+            f"the checkpoint index {display_name(path)} is damaged or of an unsupported kind ({error}): "
+            "get the model again"
         ) from error
 
 

@@ -103,6 +103,15 @@ def test_unusable_entries(tmp_path: Path, changes: dict[str, Any], reason: str) 
         read_all(tmp_path / "model")
 
 
+def test_a_variable_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    size = 2**33
+    write_bundle(tmp_path / "model", {"some/kernel": np.ones(2, np.float32)}, size=size, shape=(size // 4,))
+    with (tmp_path / DATA).open("r+b") as file:
+        file.truncate(size)  # sparse
+    with pytest.raises(CheckpointError, match=f"has {size} bytes, and at most 1073741824 are read"):
+        read_all(tmp_path / "model")
+
+
 @with_files
 @given(st.binary(max_size=80), st.binary(max_size=80) | st.just(header()))
 def test_garbage_with_right_checksums(tmp_path: Path, message: bytes, header_message: bytes) -> None:
@@ -193,6 +202,10 @@ def test_state_file_that_names_nothing(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
     with pytest.raises(CheckpointError, match=re.escape("no gone.index")):
         find_bundle(tmp_path)
+    (tmp_path / "checkpoint").write_text(r'model_checkpoint_path: "\033[31mred"')
+    with pytest.raises(CheckpointError, match=re.escape(r"there is no '\x1b[31mred'.index")) as caught:
+        find_bundle(tmp_path)
+    assert "\x1b" not in str(caught.value)
     (tmp_path / "checkpoint").write_text("")
     with pytest.raises(CheckpointError, match="names no checkpoint"):
         find_bundle(tmp_path)
