@@ -62,7 +62,8 @@ class Threads:
 
     def shutdown(self) -> None:
         """End the threads once they have done what was submitted, and wait for that."""
-        self._end()
+        if self._end.detach():  # a finalizer that is called does nothing once the interpreter ends
+            _end(self._calls, len(self._threads))
         for thread in self._threads:
             thread.join()
 

@@ -150,3 +150,15 @@ def test_threads_are_kept_and_end_with_another_number_or_with_the_map() -> None:
     for thread in two:
         thread.join(10)
     assert not any(thread.is_alive() for thread in two)
+
+
+def test_shutdown_ends_threads_while_the_interpreter_ends() -> None:
+    program = """
+import atexit, weakref
+from spleeter.utils.threads import Threads
+threads = Threads(1, "test")
+atexit.register(threads.shutdown)
+weakref.finalize._exitfunc()  # finalizers do nothing from here on
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
