@@ -36,10 +36,11 @@ newest: install
 
 install: $(VENV)/installed
 
-# torch comes first, with pip: a version that is there already is then kept by everything that needs it.
+# torch comes first, with pip: a version that is there already is then kept by everything that needs it. What it needs itself comes
+# with the rest, from the usual index.
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard spleeter/backends/native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/$(PIP_INSTALL) torch $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(BIN)/$(PIP_INSTALL) --no-deps torch $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	$(BIN)/$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 

@@ -114,7 +114,9 @@ class Decoder:
                     return False
                 first = self._start_decoding()
             except DecodeError as error:
-                logger.warning(f"what follows {self.position / self.sample_rate:.2f} s is missing: {error}")
+                logger.warning(
+                    f"the link at {self.position / self.sample_rate:.2f} s of the chained Ogg is left out: {error}"
+                )
                 first = None
             if first is not None:
                 self.note_damage(n_lost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _MAX_RESAMPLED = 1 << 18
 """Samples that a block has at most after resampling."""
 
 
-_open_readers: WeakSet[FileReader] = WeakSet()
+_open_readers: WeakValueDictionary[int, FileReader] = WeakValueDictionary()
 
 
 class FileReader(AudioReader):
@@ -53,7 +53,7 @@ class FileReader(AudioReader):
         offset, duration, sample_rate = _checked_excerpt(offset, duration, sample_rate)
         self._thread = WorkerThread()
         self._is_closed = False
-        _open_readers.add(self)
+        _open_readers[id(self)] = self
         try:
             self._thread.call(
                 lambda: self._open(source, offset, duration, sample_rate, n_channels, stream, keep_start)
@@ -163,8 +163,9 @@ class FileReader(AudioReader):
 
 def cancel_readers() -> None:
     """Raise KeyboardInterrupt where any thread waits for a block of a file. For signal handlers; returns at once."""
-    for reader in list(_open_readers):
-        reader.cancel()
+    for reference in _open_readers.valuerefs():  # a list made in one step: other threads may open files meanwhile
+        if (reader := reference()) is not None:
+            reader.cancel()
 
 
 def _open_at(source: FileSource, offset: float, stream: int | None, keep_start: bool) -> tuple[Demuxer, Decoder]:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
+from string import Formatter
 
 from spleeter.audio.codec import Codec
 from spleeter.errors import OutputError
@@ -105,8 +106,11 @@ def _fill(filename_format: str, song: AudioDescriptor, instrument: str, codec: s
         "codec": str(codec),
     }
     try:
+        for _, field, _, _ in Formatter().parse(filename_format):
+            if field is not None and field not in fields:
+                raise KeyError(field)
         filled = filename_format.format_map(fields)
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, ValueError) as error:
         known = ", ".join(f"{{{field}}}" for field in fields)
         raise OutputError(
             f"filename format {short(filename_format)} cannot be filled in ({error}); its fields are {known}"

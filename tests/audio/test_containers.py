@@ -178,7 +178,7 @@ def test_a_link_without_audio_is_told_and_the_next_is_read(
     unknown = b"OggS\0\2" + body + b"OggS\0\4" + body
     waveform, _, (message,) = read(io.BytesIO(link + unknown + link), adapter, caplog)
     assert len(waveform) == 2 * RATE
-    assert message.startswith("what follows 1.00 s is missing: ")
+    assert message.startswith("the link at 1.00 s of the chained Ogg is left out: ")
 
 
 @pytest.mark.parametrize("n_samples", [1, 64, 128, 500, 1000, 5000, 20_000])

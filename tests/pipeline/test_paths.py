@@ -143,7 +143,9 @@ def test_stems_may_not_share_a_path(filename_format: str) -> None:
         output_paths("song.mp3", "out", ["vocals", "drums"], Codec.WAV, filename_format)
 
 
-@pytest.mark.parametrize("filename_format", ["{artist}/{instrument}", "{instrument", "{}", "{instrument.x}", "{0}"])
+@pytest.mark.parametrize(
+    "filename_format", ["{artist}/{instrument}", "{instrument", "{}", "{instrument.x}", "{filename.__class__}", "{0}"]
+)
 def test_unknown_fields_are_named_with_the_known_ones(filename_format: str) -> None:
     with pytest.raises(OutputError, match=r"fields are .*filename.*foldername.*instrument.*codec"):
         output_paths("song.mp3", "out", ["vocals"], Codec.WAV, filename_format)
