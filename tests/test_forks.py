@@ -252,6 +252,13 @@ def test_a_daemon_thread_that_separates_ends_with_the_program(tiny_model: Path, 
     assert done.stderr.count("\n") == 1
 
 
+def test_a_program_that_has_separated_ends(tiny_model: Path, song: Path, tmp_path: Path) -> None:
+    """At once, whatever its threads still clean up: with the separator kept, and dropped in the last line."""
+    for program in ("", "del separator", "separator.separate(song); del separator, stems"):
+        done = ended(program, tiny_model, song, tmp_path, seconds=1)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_is_saved_is_there_without_join(tiny_model: Path, song: Path, tmp_path: Path) -> None:
     program = f"separator.save_to_file(stems, 'song.wav', {str(tmp_path)!r}, synchronous=False)"
     done = ended(program, tiny_model, song, tmp_path)

@@ -10,7 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from spleeter.utils.forks import COMPUTING, PerProcess
+from spleeter.utils.forks import COMPUTING, PerProcess, end_with_interpreter
 
 __all__ = ["BatchWorker"]
 
@@ -56,7 +56,9 @@ class _BatchThread(Generic[Request, Result]):
             target=_process_batches, args=(batches, process), name="spleeter-compute", daemon=True
         )
         thread.start()
-        weakref.finalize(self, self.entries.put, None).atexit = False  # `COMPUTING` is waited for at the end
+        end = partial(self.entries.put, None)
+        end_with_interpreter(thread, end)
+        weakref.finalize(self, end).atexit = False  # others may still need it
 
 
 class _Entry(Generic[Request, Result]):

@@ -10,19 +10,19 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
-from threading import Condition, Lock, get_ident
+from threading import Condition, Lock, Thread, get_ident
 from types import TracebackType
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from spleeter.utils.logging import logger
 
-__all__ = ["COMPUTING", "SEPARATING", "Activity", "PerProcess"]
+__all__ = ["COMPUTING", "SEPARATING", "Activity", "PerProcess", "end_with_interpreter"]
 
 Value = TypeVar("Value")
 
 _PATIENCE = 10.0
-"""Seconds that the end of the interpreter waits for a separation in a daemon thread to clean up."""
+"""Seconds that the end of the interpreter waits for a separation in a daemon thread to clean up, and for a thread."""
 
 
 class PerProcess(Generic[Value]):
@@ -111,7 +111,20 @@ SEPARATING = Activity()
 """A song, or the saving of its stems."""
 
 
+_ENDING: WeakKeyDictionary[Thread, Callable[[], object]] = WeakKeyDictionary()
+
+
+def end_with_interpreter(thread: Thread, stop: Callable[[], object]) -> None:
+    """Have the interpreter call `stop` at its end, and wait for the thread.
+
+    A daemon thread is cut off at its next line of Python; where C++ has called that, as torch does when it frees a
+    tensor, the process is aborted.
+    """
+    _ENDING[thread] = stop
+
+
 def _renew() -> None:
+    _ENDING.clear()
     for activity in (COMPUTING, SEPARATING):
         activity.forget_others()
     for held in list(_PER_PROCESS):
@@ -127,6 +140,10 @@ def _end() -> None:
         )
     SEPARATING.wait(_PATIENCE)
     COMPUTING.wait()
+    for stop in list(_ENDING.values()):
+        stop()
+    for thread in list(_ENDING):
+        thread.join(_PATIENCE)
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from spleeter.utils.forks import PerProcess
+from spleeter.utils.forks import PerProcess, end_with_interpreter
 
 __all__ = ["ThreadMap", "Threads"]
 
@@ -40,6 +40,7 @@ class Threads:
         ]
         for thread in self._threads:
             thread.start()
+            end_with_interpreter(thread, partial(self._calls.put, None))
         self._end = weakref.finalize(self, _end, self._calls, n_threads)
         self._end.atexit = False  # others may still need them
 

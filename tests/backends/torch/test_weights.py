@@ -248,7 +248,7 @@ def test_cut_off_own_weights(tmp_path: Path, size: int) -> None:
             {"model": {"type": "blstm.blstm", "params": {"lstm_units": 4}}},
             r"model\.params = \{'lstm_units': 3\}, but \{.*4",
         ),
-        ({"model": {"type": "unet.unet"}, "T": 64, "F": 64}, r"model\.type = blstm\.blstm, but unet\.unet"),
+        ({"model": {"type": "unet.unet"}, "T": 64, "F": 64}, r"model\.type = 'blstm\.blstm', but 'unet\.unet'"),
         ({"n_channels": 1}, "n_channels = 2, but 1"),
     ],
 )
