@@ -28,7 +28,7 @@ model: install
 	-$(BIN)/spleeter models download 2stems
 
 unit: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The audio, command and separator tests on newer Pythons, where they are, with the newest releases of the dependencies.
 newest: install
