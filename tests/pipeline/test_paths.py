@@ -37,6 +37,9 @@ class Named(io.BytesIO):
         super().__init__()
         self.name = name
 
+    def __str__(self) -> str:
+        return f"file named {self.name}"
+
 
 @pytest.mark.parametrize(
     ("song", "expected"),
