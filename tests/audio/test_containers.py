@@ -110,7 +110,9 @@ def test_a_hole_is_filled_with_silence(
     expected = plain(whole)
     waveform, _, (message,) = read(holed, adapter, caplog)
     assert "silence stands for" in message
-    assert len(waveform) == pytest.approx(len(expected), abs=1100)
+    assert len(waveform) == pytest.approx(
+        len(expected), abs=2 * 1024
+    )  # the edit list of m4a takes off up to two frames
     assert abs(lag(waveform[3 * RATE :], expected[3 * RATE :])) <= (0 if extension == "m4a" else 1024)
 
 
