@@ -1,5 +1,6 @@
 """Shared by several tests: a small model with random weights, synthetic music, and recordings beside a checkout."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the recordings in ../shared, which are not part of the project")
     return SHARED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what tests print or log of names that are no text: reports travel between processes as UTF-8."""
+    report = yield
+    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
+    return report
