@@ -1,18 +1,15 @@
-"""Names of the original package that its callers use beyond the documented ones, and what they stand for here.
+"""What callers of the original's `Separator` use beyond its documented members, and what it stands for here.
 
-Modules of the original that have moved are files of a line or two at their old paths, which import from here or from
-where their contents are now: `commands`, `dataset`, `options`, `utils.audio`, `utils.tensor`.
+Modules of the original that have moved are files of a line or two at their old paths, which import from where their
+contents are now: `commands`, `dataset`, `options`, `utils.audio`, `utils.tensor`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
-
-from spleeter.errors import SpleeterError
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +17,9 @@ if TYPE_CHECKING:
     from spleeter.configuration import Configuration
     from spleeter.types import Waveform
 
-__all__ = ["PrivateMembers", "Retired", "STFTBackend", "ignore_stft_backend", "retired"]
+__all__ = ["PrivateMembers", "ignore_stft_backend"]
 
 Init = TypeVar("Init", bound=Callable[..., None])
-
-
-class STFTBackend(StrEnum):
-    """Who computed the STFT in the original 2.0 to 2.3. Taken and ignored: there is one STFT, `spleeter.dsp.stft`."""
-
-    AUTO = "auto"
-    TENSORFLOW = "tensorflow"
-    LIBROSA = "librosa"
 
 
 def ignore_stft_backend(init: Init) -> Init:
@@ -98,25 +87,3 @@ class PrivateMembers(ABC):
             return np.asarray(padded[:, frame_length:][:, :length].T)
         padded = np.pad(data.T, [(0, 0), (frame_length, frame_length)])  # (channels, samples)
         return np.asarray(stft(padded, frame_length, frame_step).transpose(1, 2, 0))
-
-
-class Retired:
-    """A name of the original that works on TensorFlow's objects: it can be imported, and raises when it is used."""
-
-    def __init__(self, name: str, instead: str) -> None:
-        self._name, self._instead = name, instead
-
-    def _raise(self, *args: object, **kwargs: object) -> NoReturn:
-        raise SpleeterError(f"{self._name} needs TensorFlow, which this version does without; {self._instead}")
-
-    __call__ = __mro_entries__ = _raise
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # what inspection asks for
-            raise AttributeError(name)
-        self._raise()
-
-
-def retired(module: str, *names: str, instead: str) -> Iterator[Any]:
-    """A `Retired` for each of these names of a module; `instead` says what takes their place."""
-    return (Retired(f"{module}.{name}", instead) for name in names)

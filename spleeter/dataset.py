@@ -1,6 +1,6 @@
 """`spleeter.dataset` of the original: TensorFlow's data sets. Their place is taken by `spleeter.data`."""
 
-from spleeter.compatibility import retired
+from spleeter.utils.retired import retired
 
 __all__ = ["DatasetBuilder", "InstrumentDatasetBuilder", "get_training_dataset", "get_validation_dataset"]
 

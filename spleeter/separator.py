@@ -18,7 +18,7 @@ from spleeter.audio.codec import Codec
 from spleeter.audio.convertor import mix_channels, n_resampled, to_n_channels
 from spleeter.audio.files import is_path
 from spleeter.backends.base import DeviceName, Model, Precision, check_precision, open_backend, open_device
-from spleeter.compatibility import PrivateMembers, STFTBackend, ignore_stft_backend, retired
+from spleeter.compatibility import PrivateMembers, ignore_stft_backend
 from spleeter.configuration import Configuration
 from spleeter.dsp.tiling import Tiling
 from spleeter.errors import AudioError, ConfigurationError, OutputError, SpleeterError
@@ -31,10 +31,11 @@ from spleeter.pipeline.selection import Selection
 from spleeter.pipeline.sink import StemFiles, check_source
 from spleeter.pipeline.stream import Pipeline, StemBlock
 from spleeter.plotting import SpectrogramCollector, require_matplotlib, spectrogram_png
-from spleeter.types import AudioDescriptor, FileTarget, PathLike, Waveform
+from spleeter.types import AudioDescriptor, FileTarget, PathLike, STFTBackend, Waveform
 from spleeter.utils.forks import COMPUTING, SEPARATING, PerProcess
 from spleeter.utils.logging import logger
 from spleeter.utils.names import FILENAME_FORMAT
+from spleeter.utils.retired import retired
 
 __all__ = ["Progress", "STFTBackend", "Separator", "Stems", "create_estimator"]
 

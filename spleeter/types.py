@@ -7,6 +7,7 @@ magnitudes     (batch, channels, T, F) float32
 stems          one more axis in front, in the order of the configuration's instrument_list
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "FileTarget",
     "PathLike",
     "ReadableFile",
+    "STFTBackend",
     "Signal",
     "Waveform",
     "WritableFile",
@@ -58,3 +60,11 @@ FileSource: TypeAlias = PathLike | ReadableFile
 
 FileTarget: TypeAlias = PathLike | WritableFile
 """A file to write: a path; or a binary file object, written to where it stands and never closed."""
+
+
+class STFTBackend(StrEnum):
+    """Who computed the STFT in the original 2.0 to 2.3. Taken and ignored: there is one STFT, `spleeter.dsp.stft`."""
+
+    AUTO = "auto"
+    TENSORFLOW = "tensorflow"
+    LIBROSA = "librosa"

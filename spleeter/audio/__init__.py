@@ -4,6 +4,6 @@ Reading: files -> demuxer -> decoder -> blocks -> reader. Writing: writer -> enc
 """
 
 from spleeter.audio.codec import Codec, Encoding
-from spleeter.compatibility import STFTBackend
+from spleeter.types import STFTBackend
 
 __all__ = ["Codec", "Encoding", "STFTBackend"]

@@ -5,7 +5,7 @@ rules/        the rules for their configurations   tensorflow/     checkpoints o
                                                    provider/       model folders: found, or downloaded
 """
 
-from spleeter.compatibility import retired
+from spleeter.utils.retired import retired
 
 __all__ = ["EstimatorSpecBuilder", "InputProviderFactory", "get_model_function", "model_fn"]
 

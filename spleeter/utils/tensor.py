@@ -1,6 +1,6 @@
 """`spleeter.utils.tensor` of the original: functions of TensorFlow's tensors."""
 
-from spleeter.compatibility import retired
+from spleeter.utils.retired import retired
 
 __all__ = [
     "check_tensor_shape",
