@@ -14,11 +14,11 @@ import select
 import stat
 import tempfile
 from contextlib import suppress
-from typing import Any, BinaryIO, Protocol, TypeGuard, cast
+from typing import Any, BinaryIO, Generic, Protocol, TypeGuard, TypeVar, cast
 
 import av
 
-from spleeter.errors import DecodeError, EncodeError
+from spleeter.errors import DecodeError, EncodeError, SpleeterError
 from spleeter.types import FileSource, FileTarget, PathLike, ReadableFile, WritableFile
 from spleeter.utils.names import display_name, reason, short
 from spleeter.utils.temporary import temporary_folder
@@ -36,6 +36,9 @@ _COPY_SIZE = 1 << 20
 """Bytes copied to a caller's file object in one `write`."""
 
 
+_Error = TypeVar("_Error", bound=SpleeterError)
+
+
 def file_label(file: FileSource | FileTarget) -> str:
     """A file as it goes into a message: its path, or a file object's `name` if that is text; one line."""
     if is_path(file):
@@ -44,7 +47,42 @@ def file_label(file: FileSource | FileTarget) -> str:
     return display_name(name) if isinstance(name, str) and name else "the file object"
 
 
-class InputFile:
+class _File(Generic[_Error]):
+    """A file whose methods FFmpeg calls: no error passes through FFmpeg, so it is kept until it can be raised.
+
+    Args:
+        label: the file in a message.
+        verb: what is done with it in a message: "read" or "write".
+        kind: of the error that is raised.
+    """
+
+    def __init__(self, label: str, verb: str, kind: type[_Error]) -> None:
+        self.label, self._verb, self._kind = label, verb, kind
+        self.error: BaseException | None = None
+        """The first thing that went wrong."""
+
+    def _keep(self, error: BaseException) -> None:
+        """Keep the first error, but one that ends the program before all others."""
+        if self.error is None or not isinstance(error, Exception):
+            self.error = error
+
+    def check(self) -> None:
+        """Raise what went wrong so far, as an error of this file; what ends the program, as it is."""
+        if self.error is not None:
+            raise self.failure(reason(self.error)) from self.error
+
+    def check_exit(self) -> None:
+        """Raise what ends the program, such as KeyboardInterrupt, if it came meanwhile."""
+        if self.error is not None and not isinstance(self.error, Exception):
+            raise self.error
+
+    def failure(self, what: str) -> _Error:
+        """The error that says what is wrong with this file; raises what ends the program, if that came."""
+        self.check_exit()
+        return self._kind(f"cannot {self._verb} {self.label}: {what}")
+
+
+class InputFile(_File[DecodeError]):
     """A file opened for reading.
 
     Args:
@@ -56,9 +94,7 @@ class InputFile:
     """
 
     def __init__(self, source: FileSource) -> None:
-        self.label = file_label(source)
-        self.error: BaseException | None = None
-        """The first thing that went wrong with reading."""
+        super().__init__(file_label(source), "read", DecodeError)
         self._is_own = is_path(source)
         self._file: Any = source  # a caller's object may have less than a BinaryIO
         name = getattr(source, "name", None)
@@ -130,33 +166,13 @@ class InputFile:
     def seekable(self) -> bool:
         return self._is_seekable
 
-    def _keep(self, error: BaseException) -> None:
-        """Keep the first error, but one that ends the program before all others."""
-        if self.error is None or not isinstance(error, Exception):
-            self.error = error
-
-    def check(self) -> None:
-        """Raise DecodeError if anything went wrong with reading so far; what ends the program, as it is."""
-        if self.error is not None:
-            raise self.failure(reason(self.error)) from self.error
-
-    def check_exit(self) -> None:
-        """Raise what ends the program, such as KeyboardInterrupt, if it came while reading."""
-        if self.error is not None and not isinstance(self.error, Exception):
-            raise self.error
-
     def close(self) -> None:
         """Close the file if it was opened here."""
         if self._is_own:
             self._file.close()
 
-    def failure(self, what: str) -> DecodeError:
-        """The error that says what is wrong with this file; raises what ends the program, if that came."""
-        self.check_exit()
-        return DecodeError(f"cannot read {self.label}: {what}")
 
-
-class OutputFile:
+class OutputFile(_File[EncodeError]):
     """A file in the making, for encoders to write to and seek in; nothing of it is seen before `commit`.
 
     Args:
@@ -168,8 +184,7 @@ class OutputFile:
     """
 
     def __init__(self, target: FileTarget) -> None:
-        self.label = file_label(target)
-        self._error: BaseException | None = None
+        super().__init__(file_label(target), "write", EncodeError)
         self._file: _Collector
         try:
             self._file = WholeFile(target) if is_path(target) else _ObjectFile(cast("WritableFile", target))
@@ -188,7 +203,7 @@ class OutputFile:
 
     def write(self, data: bytes) -> int:
         try:
-            if self._error is None:
+            if self.error is None:
                 self._file.write(data)
         except BaseException as error:
             self._keep(error)
@@ -208,16 +223,6 @@ class OutputFile:
             self._keep(error)
             return 0
 
-    def _keep(self, error: BaseException) -> None:
-        """Keep the first error, but one that ends the program before all others."""
-        if self._error is None or not isinstance(error, Exception):
-            self._error = error
-
-    def check(self) -> None:
-        """Raise EncodeError if anything went wrong with writing so far; what ends the program, as it is."""
-        if self._error is not None:
-            raise self.failure(reason(self._error)) from self._error
-
     def close(self) -> None:
         """Write out what is buffered. Raises EncodeError."""
         try:
@@ -236,12 +241,6 @@ class OutputFile:
     def discard(self) -> None:
         """Throw away what was collected. Never raises; may be called twice, and after `commit`."""
         self._file.discard()
-
-    def failure(self, what: str) -> EncodeError:
-        """The error that says what is wrong with this file; raises what ends the program, if that came."""
-        if self._error is not None and not isinstance(self._error, Exception):
-            raise self._error
-        return EncodeError(f"cannot write {self.label}: {what}")
 
 
 class _Collector(Protocol):
