@@ -57,14 +57,14 @@ class FoundSongs:
     left_out: Mapping[str, int] = field(default_factory=Counter)
 
 
-def find_songs(inputs: Iterable[Path], destination: Path) -> FoundSongs:
+def find_songs(inputs: Iterable[Path], destination: Path | None) -> FoundSongs:
     """List the songs that are given by name, and those below the folders that are given, each once.
 
     Args:
         inputs: files, taken whatever they hold, and folders, whose files with audio are taken. Hidden files and
             folders, pipes and devices are left out.
         destination: folder of the outputs; where it lies inside a folder of the inputs it is left out, as it holds
-            stems.
+            stems. None if they go to no folder.
     """
     songs: dict[str, Song] = {}
     failures: list[Failure] = []
@@ -87,9 +87,9 @@ def find_songs(inputs: Iterable[Path], destination: Path) -> FoundSongs:
     return FoundSongs(list(songs.values()), failures, left_out)
 
 
-def _walk(folder: Path, destination: Path, failures: list[Failure]) -> Iterator[Path]:
+def _walk(folder: Path, destination: Path | None, failures: list[Failure]) -> Iterator[Path]:
     """The files below a folder that are not hidden."""
-    excluded = os.path.realpath(destination)
+    excluded = None if destination is None else os.path.realpath(destination)
     for root, folders, files in os.walk(
         folder, onerror=lambda error: failures.append(_failure(Path(error.filename), error))
     ):

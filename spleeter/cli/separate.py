@@ -321,7 +321,7 @@ def separate(
 
 def _find(inputs: Sequence[Path], folder: Path | None) -> FoundSongs:
     """The songs that the inputs stand for. What is wrong with the others is logged; without any song it exits."""
-    found = find_songs([path for path in inputs if path != STDIN], folder or Path())
+    found = find_songs([path for path in inputs if path != STDIN], folder)
     if STDIN in inputs:
         found.songs.insert(0, Song(STDIN, is_named=True))
     if found.left_out:

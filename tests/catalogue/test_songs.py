@@ -17,7 +17,7 @@ from spleeter.types import Waveform
 NOWHERE = Path("/nowhere")
 
 
-def find_songs(inputs: list[Path], destination: Path = NOWHERE) -> tuple[list[Path], list[Failure]]:
+def find_songs(inputs: list[Path], destination: Path | None = NOWHERE) -> tuple[list[Path], list[Failure]]:
     found = songs.find_songs(inputs, destination)
     return [song.path for song in found.songs], found.failures
 
@@ -86,6 +86,13 @@ def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
     touch(tmp_path / "stems" / "a" / "vocals.wav")
     assert find_songs([tmp_path], tmp_path / "stems") == ([song], [])
     assert find_songs([tmp_path / "stems"], tmp_path / "stems") == ([tmp_path / "stems/a/vocals.wav"], [])
+
+
+def test_without_an_output_folder_nothing_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command's output goes through a pipe, the current folder is like any other."""
+    song = touch(tmp_path / "album" / "a.wav")
+    monkeypatch.chdir(song.parent)
+    assert find_songs([tmp_path], None) == ([song], [])
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
