@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from spleeter.cli.console import console
@@ -37,7 +37,7 @@ class BatchBars:
         self._n_songs = n_songs
         self._check = check
         self._bars = _batch_bars() if console().is_terminal else None
-        self._numbers = count(1)
+        self._counting = Lock()
         self.n_finished = 0
         """The songs that were finished without an error."""
 
@@ -64,8 +64,9 @@ class BatchBars:
                 update(done, total)
 
             yield progress
-        number = next(self._numbers)
-        self.n_finished = number
+        with self._counting:
+            self.n_finished += 1
+            number = self.n_finished
         if self._bars is None:
             of_batch = f" ({number} of {self._n_songs})" if self._n_songs > 1 else ""
             logger.info("%s: finished in %.1f s%s", name, time.monotonic() - start, of_batch)
