@@ -29,7 +29,7 @@ class Spool:
         n_channels: channels of every block.
 
     Raises:
-        EncodeError: here, by `write` or by `blocks`, if the file cannot be written.
+        EncodeError: here, by `write` or by `blocks`, if the file cannot be written or read.
     """
 
     def __init__(self, folder: Path | None, n_channels: int) -> None:
@@ -50,10 +50,10 @@ class Spool:
         """Yield what was written, from the beginning, in blocks (samples, channels) of at most 65,536 samples."""
         try:
             self._file.seek(0)  # writes out what is buffered
+            while data := self._file.read(_BLOCK * self._n_channels * _SAMPLE_BYTES):
+                yield np.frombuffer(data, np.float32).reshape(-1, self._n_channels)
         except OSError as error:
             raise self._failure(error) from error
-        while data := self._file.read(_BLOCK * self._n_channels * _SAMPLE_BYTES):
-            yield np.frombuffer(data, np.float32).reshape(-1, self._n_channels)
 
     def close(self) -> None:
         """Remove the file. Never raises; may be called twice."""
