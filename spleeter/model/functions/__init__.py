@@ -19,7 +19,6 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -35,6 +34,7 @@ from spleeter.errors import ModelError
 from spleeter.model.rules import ENTRY_POINTS, short_type
 from spleeter.types import PathLike
 from spleeter.utils.names import reason, short
+from spleeter.utils.spelling import did_you_mean
 
 __all__ = ["Builder", "InputShape", "build", "find_builder"]
 
@@ -101,8 +101,7 @@ def find_builder(model_type: str, trust: PathLike | Sequence[PathLike] = ()) -> 
         if path and path == _module_name(code):
             return _trusted(code, name, model_type)
     known = sorted(_known_types())
-    nearest = get_close_matches(model_type, known, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known types are {', '.join(known)}"
+    hint = did_you_mean(model_type, known).removeprefix("; ") or f"known types are {', '.join(known)}"
     module = path or "my_module"
     raise ModelError(
         f"no model type {model_type!r}: {hint}; a configuration runs no other code by itself, but if {module!r} is a "
