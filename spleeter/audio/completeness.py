@@ -16,6 +16,7 @@ from av import AudioStream
 from av.container import InputContainer
 
 from spleeter.audio.files import AV_ERRORS
+from spleeter.audio.ogg import ogg_is_finished
 from spleeter.audio.riff import WavHeader, read_wav_header
 from spleeter.errors import DecodeError
 from spleeter.utils.names import display_name, reason
@@ -97,7 +98,7 @@ def _length_by_ffmpeg(path: Path, file: BinaryIO, size: int, tail: bytes, trusts
             _check_asf_size(path, file, size)
             return AudioLength(seconds, is_certain=False)  # estimated from the size, tags included
         if kind == "ogg":
-            if not _is_last_page(tail):
+            if not ogg_is_finished(tail):
                 raise _incomplete(path, f"it breaks off after {seconds:.1f} s")
             return AudioLength(seconds, is_certain=False)  # of the last of several links, if there are several
         is_certain = len(container.streams.audio) == 1
@@ -150,12 +151,3 @@ def _check_asf_size(path: Path, file: BinaryIO, size: int) -> None:
     end = header_size + int.from_bytes(file.read(8), "little")
     if end > size:
         raise _incomplete(path, f"it holds {size} of {end} bytes")
-
-
-def _is_last_page(tail: bytes) -> bool:
-    """Whether an Ogg file ends in a whole page that is marked as the last of its stream (RFC 3533, 6)."""
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    if len(page) < 27 or not page[5] & 4:
-        return False
-    n_segments = page[26]
-    return len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])

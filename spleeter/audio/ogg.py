@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from spleeter.audio.files import InputFile
 
-__all__ = ["ogg_has_one_page", "ogg_is_cut", "ogg_links"]
+__all__ = ["ogg_has_one_page", "ogg_is_cut", "ogg_is_finished", "ogg_links"]
 
 _BLOCK = 1 << 20
 _HEADER_SIZE = 27
@@ -60,6 +60,15 @@ def ogg_is_cut(file: InputFile, stop: int) -> bool:
     is_cut = bool(pages) and start + pages[-1] + _page_size(file, start + pages[-1]) > stop
     file.seek(0)
     return is_cut
+
+
+def ogg_is_finished(tail: bytes) -> bool:
+    """Whether a file that ends in these bytes, a page or more, ends in a whole page, the last of its stream."""
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    if len(page) < _HEADER_SIZE or not page[5] & 4:  # the flag "end of stream"
+        return False
+    end_of_table = _HEADER_SIZE + page[26]
+    return len(page) >= end_of_table + sum(page[_HEADER_SIZE:end_of_table])
 
 
 def ogg_has_one_page(file: InputFile, begin: int, end: int) -> bool:
